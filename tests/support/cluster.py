@@ -20,8 +20,22 @@ from types import TracebackType
 from typing import Self
 
 from .processes import Peer
+from .tls import Authority
 
 _ROOT = Path(__file__).parents[2]
+
+
+def tls_environ(authority: Authority) -> dict[str, str]:
+    """Dask's configuration for connections with TLS only, as variables."""
+    pair = authority.both("dask")
+    start = "DASK_DISTRIBUTED__COMM__"
+    roles = ("SCHEDULER", "WORKER", "CLIENT")
+    return {
+        f"{start}REQUIRE_ENCRYPTION": "True",
+        f"{start}TLS__CA_FILE": str(authority.path),
+        **{f"{start}TLS__{role}__CERT": str(pair.certificate) for role in roles},
+        **{f"{start}TLS__{role}__KEY": str(pair.key) for role in roles},
+    }
 
 
 class _DaskProgram(Peer):
@@ -81,8 +95,9 @@ class Worker(_DaskProgram):
         self.environ.setdefault("PYSKOPEO_STORE", str(self.store))
 
     def words(self) -> Sequence[str]:
+        protocol = self.scheduler.partition("://")[0]
         return (
-            "worker", self.scheduler, "--host", "127.0.0.1", "--no-nanny", "--no-dashboard", "--nthreads", "1",
+            "worker", self.scheduler, "--host", f"{protocol}://127.0.0.1", "--no-nanny", "--no-dashboard", "--nthreads", "1",
             "--memory-limit", "0", "--local-directory", str(self.folder),
         )
 

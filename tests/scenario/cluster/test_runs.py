@@ -24,7 +24,8 @@ def _is_complete(mirror: Simulator) -> bool:
 def test_every_blob_is_moved_once_and_mounted_elsewhere(cluster: Cluster, registry: Simulator, mirror: Simulator) -> None:
     events: list[SyncEvent] = []
     report = run(plan(registry, mirror.host), cluster.address, events.append)
-    assert report.count("copied") == 24 and _is_complete(mirror)
+    assert report.count("copied") == 24
+    assert _is_complete(mirror)
     assert uploads(mirror) == dict.fromkeys(BLOBS, 1)
     assert report.moved == sum(len(content) for content in {d: c for one in IMAGES for d, c in one.blobs.items()}.values())
     assert Counter(map(type, events))[ImageStarted] == 24 == Counter(map(type, events))[ImageFinished]
@@ -49,7 +50,8 @@ def test_what_a_killed_worker_was_given_is_copied_by_others(
                 cluster.workers[0].kill()
 
     report = run(plan(registry, mirror.host), ClusterOptions(cluster.address, jobs=2), kill)
-    assert report.count("copied") + report.count("present") == 24 and _is_complete(mirror)
+    assert report.count("copied") + report.count("present") == 24
+    assert _is_complete(mirror)
     assert not cluster.workers[0].running
     # What was done is not done again: its name was written once.
     written = Counter(request.path for request in mirror.requests if request.method == "PUT" and "/manifests/" in request.path)
@@ -85,7 +87,8 @@ def test_the_end_of_the_program_ends_the_copies_on_all_workers(
     registry.heal()
     # All threads of the workers are free again: this waits for nobody.
     report = run(plan(registry, mirror.host), cluster.address)
-    assert report.count("copied") + report.count("present") == 24 and _is_complete(mirror)
+    assert report.count("copied") + report.count("present") == 24
+    assert _is_complete(mirror)
 
 
 @pytest.mark.parametrize("keep_going", [True, False])
@@ -98,6 +101,7 @@ def test_an_image_that_cannot_be_copied(
         run(plan(registry, mirror.host), ClusterOptions(cluster.address, keep_going=keep_going, jobs=1))
     report = failed.value.report
     (lost,) = [result for result in report.results if result.status == "failed"]
-    assert lost.image.source.endswith("/app1:v5") and "404" in lost.error
+    assert lost.image.source.endswith("/app1:v5")
+    assert "404" in lost.error
     assert report.count("copied") == 23 if keep_going else report.count("skipped") > 0
     assert ("app1:v5" in str(failed.value)) is not keep_going
