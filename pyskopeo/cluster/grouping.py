@@ -19,8 +19,8 @@ def group_images(images: Sequence[PlannedImage], threads: int, jobs: int) -> lis
 
     Images of one repository with the same base stay together, as far as a group is not larger than its share of the
     work. The first group of each base comes before all second ones: what it puts at the destination is there when the
-    others need it. ``threads`` is the number of groups that are copied at the same time, ``jobs`` that of the images of a
-    group: it has at least as many, as far as there is work for all threads.
+    others need it. ``threads`` is the number of groups that are copied at the same time, ``jobs`` that of the images of
+    a group: there are at least as many in it, if there is work for all threads.
     """
     costs = [_cost(image) for image in images]
     for_each_thread = sum(costs) / max(threads, 1)

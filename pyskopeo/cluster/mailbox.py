@@ -37,8 +37,8 @@ def _deliver(event: object) -> None:
 class Mailbox:
     """Sends messages of one attempt at a task, and calls ``receive`` with those for it, in the event loop of the task.
 
-    An async context manager. `put` keeps messages back for a moment, so that many go together; of the progress of a
-    blob only the latest is sent.
+    An async context manager. `put` keeps messages back for a moment, so that many go together; of what `put_latest`
+    is given, the latest.
     """
 
     def __init__(self, worker: Worker, run: str, receive: Callable[[Message], None]) -> None:
@@ -47,7 +47,7 @@ class Mailbox:
         self._worker, self._run, self._receive = worker, run, receive
         self.attempt = secrets.token_hex(8)
         self._pending: list[Message] = []
-        self._progress: dict[object, Message] = {}
+        self._latest: dict[object, Message] = {}
         self._urgent, self._answered = Event(), Event()
         self._answer: Message = {}
 
@@ -85,27 +85,37 @@ class Mailbox:
         if urgent:
             self._urgent.set()
 
-    def put_progress(self, blob: object, message: Message | None) -> None:
-        """Send how far a blob is, unless newer progress takes its place; None: it is there."""
+    def put_latest(self, subject: object, message: Message | None) -> None:
+        """Send a message about ``subject``, unless a newer one takes its place before; None: send none."""
         if message is None:
-            self._progress.pop(blob, None)
+            self._latest.pop(subject, None)
         else:
-            self._progress[blob] = message
+            self._latest[subject] = message
 
     async def send_all(self) -> None:
         """Send messages until this is cancelled."""
-        from anyio import Event, move_on_after
+        from anyio import sleep
 
         while True:
-            with move_on_after(_INTERVAL):
-                await self._urgent.wait()
-            self._urgent = Event()
+            await sleep(_INTERVAL)
             self.flush()
+
+    async def send_urgent(self) -> None:
+        """Send messages as soon as one is urgent, until this is cancelled."""
+        from anyio import Event
+
+        while True:
+            await self._urgent.wait()
+            self._urgent = Event()
+            self._send([])
 
     def flush(self) -> None:
         """Send what is there."""
-        messages = [*self._pending, *self._progress.values()]
-        self._pending, self._progress = [], {}
+        latest, self._latest = list(self._latest.values()), {}
+        self._send(latest)
+
+    def _send(self, more: list[Message]) -> None:
+        messages, self._pending = [*self._pending, *more], []
         if messages:
             self._worker.log_event(TO_PROGRAM, pack(self._run, self.attempt, messages))
 

@@ -13,7 +13,7 @@ from ..syncing.planned_run import planned_request, run_planned
 from ..syncing.presence import PresenceCheck
 from ..syncing.record import Record
 from ..syncing.shared_blobs import SharedBlobs
-from ..syncing.sync_request import ImageEvent, ImageFinished, LogMessage, SyncFailed
+from ..syncing.sync_request import ImageEvent, ImageFinished, ImageWaiting, LogMessage, SyncFailed
 from .mailbox import Mailbox, NotAnswered
 from .messages import encode_event, encode_result
 from .worker_claims import WorkerClaims
@@ -55,6 +55,7 @@ class WorkerRun:
         async with Mailbox(self._worker, self._task.run, self._receive) as mailbox, create_task_group() as tasks:
             self._mailbox, self._claims = mailbox, WorkerClaims(mailbox)
             tasks.start_soon(mailbox.send_all)
+            tasks.start_soon(mailbox.send_urgent)
             tasks.start_soon(self._watch)
             with self._scope:
                 await self._introduce_and_copy()
@@ -137,14 +138,15 @@ class WorkerRun:
         message = encode_event(event, self._positions)
         if message is None:
             return
-        blob = None
-        if isinstance(event, ImageEvent) and isinstance(event.event, BlobProgress | BlobFinished):
-            blob = (message["image"], str(event.event.digest))
-        if blob is not None and isinstance(event, ImageEvent) and isinstance(event.event, BlobProgress):
-            self._mailbox.put_progress(blob, message)
+        if isinstance(event, ImageWaiting):
+            self._mailbox.put_latest(event.image, message)
             return
-        if blob is not None:
-            self._mailbox.put_progress(blob, None)
+        blob = event.event if isinstance(event, ImageEvent) else None
+        if isinstance(blob, BlobProgress):
+            self._mailbox.put_latest((message["image"], blob.digest), message)
+            return
+        if isinstance(blob, BlobFinished):
+            self._mailbox.put_latest((message["image"], blob.digest), None)
         self._mailbox.put(message)
 
     def _finish(self, event: ImageFinished) -> None:

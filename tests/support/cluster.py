@@ -25,17 +25,22 @@ from .tls import Authority
 _ROOT = Path(__file__).parents[2]
 
 
-def tls_environ(authority: Authority) -> dict[str, str]:
-    """Dask's configuration for connections with TLS only, as variables."""
+def tls_settings(authority: Authority) -> dict[str, object]:
+    """Dask's settings for connections with TLS only."""
     pair = authority.both("dask")
-    start = "DASK_DISTRIBUTED__COMM__"
-    roles = ("SCHEDULER", "WORKER", "CLIENT")
+    roles = ("scheduler", "worker", "client")
     return {
-        f"{start}REQUIRE_ENCRYPTION": "True",
-        f"{start}TLS__CA_FILE": str(authority.path),
-        **{f"{start}TLS__{role}__CERT": str(pair.certificate) for role in roles},
-        **{f"{start}TLS__{role}__KEY": str(pair.key) for role in roles},
+        "distributed.comm.require-encryption": True,
+        "distributed.comm.tls.ca-file": str(authority.path),
+        **{f"distributed.comm.tls.{role}.cert": str(pair.certificate) for role in roles},
+        **{f"distributed.comm.tls.{role}.key": str(pair.key) for role in roles},
     }
+
+
+def as_environ(settings: Mapping[str, object]) -> dict[str, str]:
+    """Settings of Dask as variables."""
+    names = {name: name.replace(".", "__").replace("-", "_").upper() for name in settings}
+    return {f"DASK_{names[name]}": str(value) for name, value in settings.items()}
 
 
 class _DaskProgram(Peer):

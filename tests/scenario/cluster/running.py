@@ -10,7 +10,7 @@ from typing import TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
 from pyskopeo.access import Access
-from pyskopeo.cluster.sync_on_cluster import ClusterOptions, sync_on_cluster
+from pyskopeo.cluster.copy_on_cluster import ClusterOptions, copy_on_cluster
 from pyskopeo.engine.selection import Selection
 from pyskopeo.model.choice import Choice
 from pyskopeo.syncing.plan_file import PlanHeader, PlannedImage
@@ -60,7 +60,7 @@ async def start(
     access = Access.from_environ()
     access = replace(access, trust=replace(access.trust, insecure=True))
     options = ClusterOptions(options) if isinstance(options, str) else options
-    return await sync_on_cluster(*planned, options, source_access=access, destination_access=access, report=report)
+    return await copy_on_cluster(*planned, options, source_access=access, destination_access=access, report=report)
 
 
 def run(

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from pathlib import Path
-
-import pytest
+from typing import Any
 
 from pyskopeo.access import Access
-from pyskopeo.cluster.sync_on_cluster import ClusterOptions, sync_on_cluster
+from pyskopeo.cluster.copy_on_cluster import ClusterOptions, copy_on_cluster
 from pyskopeo.credentials.authfile import Credentials
 from pyskopeo.syncing.sync_request import SyncFailed, SyncReport
 from tests.scenario.cluster.running import Planned, plan
-from tests.support.cluster import Cluster, tls_environ
+from tests.support.cluster import Cluster, as_environ, tls_settings
 from tests.support.gates import BasicGate
 from tests.support.measurement import unmeasured
 from tests.support.simulator import Simulator
@@ -33,27 +32,27 @@ async def _sync(planned: Planned, options: ClusterOptions) -> tuple[SyncReport |
     keychain = replace(keychain, by_name={registry: Credentials("user", _SECRET), "other.example.com": Credentials("x", _SECRET)})
     report = None
     try:
-        report = await sync_on_cluster(
+        report = await copy_on_cluster(
             *planned, options, source_access=access, destination_access=replace(access, keychain=keychain)
         )
     except SyncFailed:
         pass
-    async with Client(options.address, asynchronous=True, set_as_default=False) as client:
-        shown = str(await client.get_events())
-        shown += str(await client.scheduler.get_logs(n=None)) if hasattr(client.scheduler, "get_logs") else ""
+    start: Any = Client
+    async with start(options.address, asynchronous=True, set_as_default=False) as client:
+        shown = str(await client.get_events()) + str(await client.get_scheduler_logs())
     return report, shown
 
 
 def test_credentials_are_sent_by_tls_and_shown_nowhere(
-    registry: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    registry: Simulator, tmp_path: Path
 ) -> None:
     import dask
 
-    environ = tls_environ(Authority.create(tmp_path / "ca"))
-    with Simulator(gate=BasicGate({"user": _SECRET})) as mirror, unmeasured(), Cluster(1, environ) as cluster:
+    settings = tls_settings(Authority.create(tmp_path / "ca"))
+    with Simulator(gate=BasicGate({"user": _SECRET})) as mirror, unmeasured(), Cluster(1, as_environ(settings)) as cluster:
         assert cluster.address.startswith("tls://")
         planned = plan(registry, mirror.host, 6)
-        with dask.config.set(dask.config.collect(paths=[], env=environ)):
+        with dask.config.set(settings):
             report, _ = asyncio.run(_sync(planned, ClusterOptions(cluster.address)))
             assert report is None, "the worker has none of its own"
             report, shown = asyncio.run(_sync(planned, ClusterOptions(cluster.address, send_credentials=True)))

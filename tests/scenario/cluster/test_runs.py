@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from pyskopeo.cluster.sync_on_cluster import ClusterOptions
+from pyskopeo.cluster.copy_on_cluster import ClusterOptions
 from pyskopeo.syncing.sync_request import ImageFinished, ImageStarted, SyncEvent, SyncFailed
 from tests.scenario.cluster.running import BLOBS, IMAGES, name, plan, run, start, uploads
 from tests.support.cluster import Cluster

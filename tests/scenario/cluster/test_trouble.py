@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pyskopeo.cluster.sync_on_cluster import ClusterOptions
+from pyskopeo.cluster.copy_on_cluster import ClusterOptions
 from pyskopeo.errors import ConnectionFailed, PyskopeoError, Unsupported
 from pyskopeo.syncing.sync_request import ImageFinished, SyncEvent, SyncFailed
 from tests.scenario.cluster.running import plan, run

@@ -66,7 +66,7 @@ class ClusterOptions:
         return address
 
 
-async def sync_on_cluster(
+async def copy_on_cluster(
     header: PlanHeader,
     images: Iterable[PlannedImage],
     options: ClusterOptions,
@@ -74,12 +74,14 @@ async def sync_on_cluster(
     source_access: Access | None = None,
     destination_access: Access | None = None,
     report: SyncSink = ignore,
+    listing_failures: int = 0,
 ) -> SyncReport:
     """Copy the images of a plan that are not at the destination, on the workers of a Dask scheduler.
 
     Workers use their own configuration and credentials, see `ClusterOptions`; the accesses are those of this process,
     None is the user's own. What a worker was copying when it died is copied by another one. ``report`` is called with
-    every event of all workers, in the event loop, which has to be asyncio's.
+    every event of all workers, in the event loop, which has to be asyncio's. ``listing_failures`` is the number of
+    sources that could not be listed when the plan was made: the run fails for them at its end.
 
     Returns the result of each image. Raises `SyncFailed` when an image was not copied, as `run_planned` does, and when
     the scheduler is gone; `ConnectionFailed` if it does not answer at all, and `Unsupported` for workers with other
@@ -98,7 +100,8 @@ async def sync_on_cluster(
 
     settings = options.settings or WorkerSettings.of(reading, writing)
     sent = await collect_credentials(planned, reading, writing) if options.send_credentials else None
-    emit(ImagesListed(Listing(tuple(ImageGroup(tuple(one), reading) for one in by_repository(planned)))))
+    groups = tuple(ImageGroup(tuple(one), reading) for one in by_repository(planned))
+    emit(ImagesListed(Listing(groups, listing_failures)))
     try:
         async with connected(address) as scheduler:
             workers = await wait_for_workers(scheduler, options.worker_timeout)
