@@ -30,8 +30,9 @@ class Command(Generic[Options]):
     if the command needs an event loop from its beginning to its end. ``summary`` is one line for the help text of
     a group; for the other commands it is in `SUMMARIES`. ``usage`` is skopeo's answer to a wrong number of arguments,
     for the commands for which it has one of their own. ``error_code`` is the exit code of errors that have none of
-    their own; another one than 1 for a command that says something with that. ``instead`` is the name of a flag that is
-    given instead of the arguments, "" without one.
+    their own; another one than 1 for a command that says something with that. ``beyond`` is what the description goes
+    on with where the program is not called skopeo. ``instead`` is the name of a flag that is given instead of the
+    arguments, "" without one.
     """
 
     name: str
@@ -44,7 +45,18 @@ class Command(Generic[Options]):
     summary: str = ""
     usage: str = ""
     error_code: int = 1
+    beyond: str = ""
     instead: str = ""
+
+    @property
+    def whole_description(self) -> str:
+        """The description with all that this program does beyond skopeo."""
+        return "\n\n".join(filter(None, (self.description, self.beyond)))
+
+    @property
+    def takes_more(self) -> bool:
+        """Whether an argument can be repeated: one whose name ends with ``...``, unless skopeo takes only one."""
+        return "..." in self.arguments and not (program() == "skopeo" and self.name in ("copy", "inspect"))
 
     @contextmanager
     def coding_errors(self) -> Iterator[None]:
@@ -57,7 +69,7 @@ class Command(Generic[Options]):
             raise
 
     def check_count(self, given: Sequence[str], flags: Collection[str] = ()) -> None:
-        """Raise `UsageError` unless as many arguments are given as are named, or more if the name ends with ``...``.
+        """Raise `UsageError` unless as many arguments are given as are named, or more if a name ends with ``...``.
 
         Those in brackets at the end may be left out; if all are in brackets, the command itself checks them. ``flags``
         are the names of the flags that are given.
@@ -77,7 +89,7 @@ class Command(Generic[Options]):
                     f"Try '{program()} {self.name} --help' for more information"
                 )
             return
-        more = self.arguments.endswith(("...", "...]"))
+        more = self.takes_more
         if len(wanted) <= len(given) and (more or len(given) <= len(names)):
             return
         if self.usage:
@@ -89,8 +101,9 @@ class Command(Generic[Options]):
             expected = f"At most {len(names)} arguments expected"
         stray = next((word for word in given if word in ("true", "false")), None)
         hint = f"; for a flag that is {stray} write --flag={stray}" if stray else _hint_of_order(self.name, given)
+        shown = self.arguments if more else self.arguments.replace("...", "")
         raise UsageError(
-            f"{expected}: {self.arguments}, got {len(given)}{hint}\n"
+            f"{expected}: {shown}, got {len(given)}{hint}\n"
             f"Try '{program()} {self.name} --help' for more information"
         )
 
@@ -136,6 +149,7 @@ def _hint_of_order(name: str, given: Sequence[str]) -> str:
 SUMMARIES = {
     "attach": "Attach files to an image, such as lists of packages",
     "blob": "Download or upload single blobs of a registry",
+    "bundle": "Carry many images to machines without a network",
     "cat": "Print a file of an image",
     "catalog": "List the repositories of a registry",
     "completion": "Print a shell completion script for bash, zsh or fish",
@@ -165,7 +179,7 @@ SUMMARIES = {
     "prefetch": "Fetch the images of a lock file",
     "rebase": "Put an image onto another base image",
     "referrers": "List what refers to an image, such as signatures",
-    "serve": "Serve an OCI layout as a read-only registry",
+    "serve": "Serve an OCI layout as a registry",
     "standalone-sign": "Sign a manifest in a file with a GPG key",
     "standalone-verify": "Verify a signature of a manifest, both in files",
     "store": "List, measure, verify or prune the content store",

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 
 from .cluster_flags import NOT_ON_CLUSTER
-from .plan_flags import AT_RUN, IN_PLAN
+from .plan_flags import AT_RUN, IN_PLAN, NOT_PLANNED
 
 _CHOOSING = ("platform", "os-version", "os-feature", "select-annotation")
 _OVERRIDES = ("override-os", "override-arch", "override-variant")
@@ -38,6 +38,7 @@ EXCLUSIVE: tuple[tuple[tuple[str, ...], ...], ...] = (
     (("check",), ("update",)),
     (("run",), IN_PLAN),
     (("plan",), AT_RUN),
+    (("plan", "run"), NOT_PLANNED),
     (("cluster",), NOT_ON_CLUSTER),
     (("quiet",), ("progress",)),
 )

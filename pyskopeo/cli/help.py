@@ -35,7 +35,7 @@ TASKS = {
         "verify", "generate-sigstore-key", "standalone-sign", "standalone-verify", "manifest-digest",
     ),
     "Attach files to images": ("referrers", "attach", "download", "detach"),
-    "Keep images": ("layout", "store", "serve"),
+    "Keep images": ("layout", "store", "serve", "bundle"),
     "Build systems": ("lock", "prefetch", "nix-prefetch", "blob", "manifest", "credential-helper"),
     "Accounts": ("login", "logout"),
     "This program": ("config", "completion", "help", "version"),
@@ -102,7 +102,7 @@ def command_help(command: Command[object]) -> str:
     names_images = "IMAGE" in command.arguments
     return "\n\n".join((
         _usage(usage_line(command)),
-        _described(command.description),
+        _described(command.whole_description),
         *([_section("Examples", _examples(command.examples))] if command.examples else []),
         *(_section(title, flag_table(flags, column)) for title, flags in flags_by_group(command.flags)),
         _global_flags(),

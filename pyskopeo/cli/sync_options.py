@@ -17,7 +17,7 @@ from .cluster_flags import check_cluster_flags
 from .command import program
 from .flags import Parsed, UsageError
 from .format_flags import compresses_plain_layers, manifest_format
-from .mirror_flags import renaming, repository_selection
+from .mirror_flags import deletion_limit, renaming, repository_selection
 from .plan_flags import check_plan_flags, chosen_shard, plan_source
 from .platform_flags import chosen_image, refuse_choice
 from .referrer_flags import wanted_referrers
@@ -118,6 +118,8 @@ def _request(parsed: Parsed) -> SyncRequest:
         referrers=wanted_referrers(parsed),
         repositories=repository_selection(parsed),
         renaming=renaming(parsed),
+        delete=parsed.get("delete", bool),
+        max_delete=deletion_limit(parsed),
     )
 
 

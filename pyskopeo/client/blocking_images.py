@@ -62,6 +62,25 @@ class BlockingImageMethods(BlockingBase):
             signers=signers, sign_identity=sign_identity, jobs=jobs, report=report,
         ))  # fmt: skip
 
+    def copy_images(
+        self,
+        sources: Sequence[str],
+        destination: str,
+        *,
+        platform: Platform | Choice | str | None = None,
+        form: Form = DEFAULT_FORM,
+        jobs: int | None = None,
+        report: Report | None = None,
+    ) -> tuple[Digest, ...]:
+        """Copy images (``transport:details``) into one new ``docker-archive:PATH``; return their digests there.
+
+        ``platform`` and ``report`` are as for `copy`, all else as for the function `pyskopeo.copy_images`, and so are
+        the errors.
+        """
+        return self._run(partial(
+            self._client.copy_images, sources, destination, platform=platform, form=form, jobs=jobs, report=report,
+        ))  # fmt: skip
+
     def plan(
         self,
         source: str,

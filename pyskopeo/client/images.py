@@ -65,6 +65,30 @@ class ImageMethods(ClientBase):
                 destination_access=replace(accesses.writing, writing=writing),
             )  # fmt: skip
 
+    async def copy_images(
+        self,
+        sources: Sequence[str],
+        destination: str,
+        *,
+        platform: Platform | Choice | str | None = None,
+        form: Form = DEFAULT_FORM,
+        jobs: int | None = None,
+        report: Report | None = None,
+    ) -> tuple[Digest, ...]:
+        """Copy images (``transport:details``) into one new ``docker-archive:PATH``; return their digests there.
+
+        ``platform`` and ``report`` are as for `copy`, all else as for the function `pyskopeo.copy_images`, and so are
+        the errors.
+        """
+        from ..api.several_images import copy_images
+
+        wanted = _selection(platform, None, all_platforms=False)
+        async with self._call(*sources, destination, report=report) as accesses:
+            return await copy_images(
+                sources, destination, selection=wanted, form=form, jobs=jobs, report=self._report,
+                source_access=accesses.reading, destination_access=accesses.writing,
+            )  # fmt: skip
+
     async def plan(
         self,
         source: str,

@@ -16,7 +16,9 @@ from ..model.reference import Reference
 from ..streams.concurrency import SingleFlight, each
 from . import registry_queries
 from .destination_names import invalid_reference
-from .local_sources import find_image_directories, list_layout_images, read_yaml_source, registry_access
+from .local_sources import find_image_directories, list_layout_images, read_yaml_source
+from .overwriting import source_identity
+from .registry_access import registry_access
 from .repository_selection import parse_registry_source, repositories_below
 from .source_images import SourceImage, from_directory, from_layout, from_registry, parse_tag_or_digest
 from .sync_request import LogMessage, SyncRequest, SyncSink
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from ..model.platform import Platform
     from ..registry.tag_pages import TagList
     from .repository_selection import RepositorySelection
+    from .source_contents import SourceContents
     from .yaml_source import ImageItem, RegistrySource
 
 ListImages: TypeAlias = Callable[[], Awaitable[list[SourceImage]]]
@@ -69,7 +72,8 @@ class SourceLister:
 
     ``list_tags`` requests the tags of a repository. ``share`` returns an access with connections that all images of one
     registry share. ``guard`` is that of `SyncRequest`. With ``strict`` the first source that cannot be listed raises
-    its error. ``failures`` is the number of sources that could not be listed, or not to their end.
+    its error. ``contents`` gets all that is listed to its end. ``failures`` is the number of sources that could not be
+    listed, or not to their end.
     """
 
     access: Access
@@ -80,6 +84,7 @@ class SourceLister:
     guard: Callable[[], AbstractContextManager[None]] = nullcontext
     strict: bool = False
     failures: int = 0
+    contents: SourceContents | None = None
     parts: list[SourcePart] = field(default_factory=list)
     _named: Counter[str] = field(default_factory=Counter)
     _tags: SingleFlight[tuple[Reference, int], TagList] = field(default_factory=SingleFlight)
@@ -140,6 +145,8 @@ class SourceLister:
             found = await self.list_tags(repository, access)
             if found.problem:
                 self._fail("Tags may be missing", InvalidContent(found.problem), image=repository.name)
+            if self.contents is not None and not found.problem:
+                self.contents.add_tags(repository, found.tags, access)
             return found
 
         if self._named[repository.name] < 2:
@@ -270,6 +277,8 @@ class SourceLister:
         access = await self.share(self.access)
         self._info("Getting repositories", registry=host)
         names = repositories_below(await self.list_repositories(host, access), path)
+        if self.contents is not None and names:
+            self.contents.add_catalog(host, path, names, access)
         with self.guard():
             chosen = wanted.apply(names)
         self._info(f"{len(chosen)} of {len(names)} repositories are wanted", registry=host)
@@ -289,12 +298,17 @@ class SourceLister:
 
     def find_dir(self, source: str) -> None:
         """Find the images in and below a directory; raises `PathNotFound` and `StorageFailed`."""
-        images = [from_directory(source, path) for path in find_image_directories(source)]
-        self._add("", self.access, partial(_given, images))
+        self._add_place("dir", source, [from_directory(source, path) for path in find_image_directories(source)])
 
     def find_oci(self, source: str, *, keep: bool) -> None:
         """Find the images of an OCI layout, see `from_layout`; raises `PathNotFound` and `InvalidContent`."""
         images = [from_layout(source, *image, keep=keep) for image in list_layout_images(Path(source))]
+        self._add_place("oci", source, images)
+
+    def _add_place(self, transport: str, source: str, images: list[SourceImage]) -> None:
+        if self.contents is not None and images:
+            place = source_identity(f"{transport}:{source}")
+            self.contents.add_place(place, (source_identity(image.source) for image in images))
         self._add("", self.access, partial(_given, images))
 
 
