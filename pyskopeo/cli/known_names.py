@@ -28,7 +28,7 @@ _COMMANDS = """
     manifest-digest manifest-get manifest-put
     nix-prefetch
     prefetch
-    rebase referrers
+    rebase referrers report-merge report-show
     serve standalone-sign standalone-verify store-du store-ls store-prune store-verify sync
     tag tree
     verify version
