@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,7 @@ def test_credentials_are_sent_by_tls_and_shown_nowhere(
 ) -> None:
     import dask
 
+    importlib.import_module("distributed")  # has settings, which have to be there before some are changed for a moment
     settings = tls_settings(Authority.create(tmp_path / "ca"))
     with Simulator(gate=BasicGate({"user": _SECRET})) as mirror, unmeasured(), Cluster(1, as_environ(settings)) as cluster:
         assert cluster.address.startswith("tls://")
