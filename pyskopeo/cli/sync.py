@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import PyskopeoError
 from .access_options import AUTHFILE, RESUME, registry_flags
-from .cluster_flags import CLUSTER, copy_on_cluster
+from .cluster_flags import CLUSTER
 from .command import Command
 from .copy_result import CopyNames
 from .flags import Flag, boolean, integer
@@ -118,6 +118,8 @@ async def _copy(options: SyncOptions, show: SyncSink) -> None:
     request = replace(options.request, signers=options.signing.signers(writing))
     reading = options.source_access.access(report)
     if options.cluster is not None:
+        from .sync_cluster import copy_on_cluster
+
         await copy_on_cluster(options, reading, writing, show)
         return
     if options.planned is None:

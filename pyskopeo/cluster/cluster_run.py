@@ -15,7 +15,7 @@ from ..syncing.record import Record
 from ..syncing.sync_request import ImageResult, LogMessage, SyncFailed, SyncReport
 from . import worker
 from .attempts import Attempt, Attempts
-from .connection import Scheduler, SchedulerGone, TaskFailed
+from .connection import Scheduler, TaskFailed
 from .group_task import GroupTask
 from .grouping import group_images
 from .hidden_text import HiddenText
@@ -101,7 +101,7 @@ class ClusterRun:
                     self._tasks.start_soon(self._watch)
                     await work_off(range(len(self._groups)), self._run_group, at_once=_GROUPS_AT_ONCE)
                     self._tasks.cancel_scope.cancel()
-        except SchedulerGone as error:
+        except ConnectionFailed as error:
             raise SyncFailed(
                 f"{error}: when it and its workers run again, repeat this; what was copied is not copied again",
                 report=SyncReport((), 0),
@@ -181,7 +181,7 @@ class ClusterRun:
         ).to_text()  # fmt: skip
 
     async def _watch(self) -> None:
-        """Notice when the scheduler or a worker is gone, and write down what was done; raises `SchedulerGone`."""
+        """Notice when the scheduler or a worker is gone, and write down what was done; raises `ConnectionFailed`."""
         from anyio import sleep
 
         while True:
@@ -210,7 +210,7 @@ class ClusterRun:
                 addresses = list(self._has_credentials)
                 await self._scheduler.call(worker.forget_credentials, self._name, workers=addresses)
             self._scheduler.listen_no_more(TO_PROGRAM)
-        except SchedulerGone:
+        except ConnectionFailed:
             return  # and its workers end their tasks by themselves
 
     def _warn(self, text: str) -> None:

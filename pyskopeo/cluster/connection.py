@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from ..errors import ConnectionFailed, InvalidContent, InvalidInput, PyskopeoError, Unsupported
+from ..errors import ConnectionFailed, InvalidContent, InvalidInput, Unsupported
 from ..model.strict_json import parse_object
 from ..storage.files import read_bounded
 
@@ -20,11 +20,7 @@ _FILE_LIMIT = 1024 * 1024
 _RETRIES = 2  # of a task that could not begin, for example on a worker that joined without this program
 
 
-class SchedulerGone(ConnectionFailed):
-    """The scheduler does not answer any more."""
-
-
-class TaskFailed(PyskopeoError):
+class TaskFailed(Exception):
     """Dask could not run a task; the message is one line."""
 
 
@@ -40,7 +36,7 @@ class Scheduler:
         return bool(self._client.status == "running")
 
     async def threads(self) -> Mapping[str, int]:
-        """Return the number of threads of each worker, by its address; raises `SchedulerGone`."""
+        """Return the number of threads of each worker, by its address; raises `ConnectionFailed`."""
         try:
             found: Mapping[str, int] = await self._client.nthreads()
         except OSError:
@@ -52,7 +48,7 @@ class Scheduler:
     ) -> Mapping[str, Any]:
         """Call a function on workers, beside their tasks; None: on all. Return results or exceptions, by address.
 
-        Arguments do not pass through a task or a topic. Raises `SchedulerGone`.
+        Arguments do not pass through a task or a topic. Raises `ConnectionFailed`.
         """
         try:
             found: Mapping[str, Any] = await self._client.run(function, *arguments, workers=workers, on_error="return")
@@ -63,7 +59,7 @@ class Scheduler:
     async def run_task(self, function: Callable[..., str], *arguments: str, key: str) -> str:
         """Run a function as a task of the name ``key`` and return its result; a task whose worker died runs again.
 
-        Cancelled, it cancels the task. Raises `SchedulerGone` and `TaskFailed`.
+        Cancelled, it cancels the task. Raises `ConnectionFailed` and `TaskFailed`.
         """
         from concurrent.futures import CancelledError  # which Dask raises for itself, not that of asyncio
 
@@ -86,14 +82,14 @@ class Scheduler:
         self._client.unsubscribe_topic(topic)
 
     async def tell(self, topic: str, text: str) -> None:
-        """Send an event to a topic; raises `SchedulerGone`."""
+        """Send an event to a topic; raises `ConnectionFailed`."""
         try:
             await self._client.log_event(topic, text)
         except OSError:
             raise self._gone() from None
 
-    def _gone(self) -> SchedulerGone:
-        return SchedulerGone(f"the Dask scheduler at {self.address} is gone", host=_host(self.address))
+    def _gone(self) -> ConnectionFailed:
+        return ConnectionFailed(f"the Dask scheduler at {self.address} is gone", host=_host(self.address))
 
 
 def _message(failure: BaseException) -> str:

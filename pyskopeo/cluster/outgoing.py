@@ -26,7 +26,7 @@ class Outgoing:
         self._due.set()
 
     async def send_all(self) -> None:
-        """Send messages until this is cancelled; raises `SchedulerGone`."""
+        """Send messages until this is cancelled; raises `ConnectionFailed`."""
         from anyio import Event
 
         while True:
@@ -35,7 +35,7 @@ class Outgoing:
             await self.flush()
 
     async def flush(self) -> None:
-        """Send what is there; raises `SchedulerGone`."""
+        """Send what is there; raises `ConnectionFailed`."""
         from ..streams.concurrency import each
 
         messages, self._messages = self._messages, {}
