@@ -144,6 +144,7 @@ SUMMARIES = {
     "attach": "Attach files to an image, such as lists of packages",
     "blob": "Download or upload single blobs of a registry",
     "cat": "Print a file of an image",
+    "catalog": "List the repositories of a registry",
     "completion": "Print a shell completion script for bash, zsh or fish",
     "config": "Show the values that are set for flags, and where",
     "copy": "Copy an image from one place to another",

@@ -2,219 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import field, replace
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
-from ..errors import InvalidContent, InvalidInput, InvalidName, PyskopeoError, prefix_errors
-from ..fast_dataclass import dataclass
-from ..model.reference import Reference
-from ..model.referrer import NO_REFERRERS, belongs_to_image, is_cosign_tag, is_referrers_tag
-from ..streams.concurrency import SingleFlight, each
-from .destination_names import check_distinct, destination_name, invalid_reference
-from .local_sources import find_image_directories, list_layout_images, read_yaml_source
-from .source_images import SourceImage, from_directory, from_layout, from_registry, parse_tag_or_digest
-from .sync_request import ImageGroup, Listing, LogMessage, SyncImage, SyncRequest, SyncSink
-from .tag_selection import matching_pattern, matching_versions
+from ..errors import InvalidInput
+from .destination_names import check_distinct
+from .selected_images import selected_groups
+from .source_lister import SourceLister
+from .sync_request import Listing, SyncRequest, SyncSink
 
 if TYPE_CHECKING:
     from ..access import Access
-    from ..model.platform import Platform
-    from ..registry.tag_pages import TagList
-    from .yaml_source import ImageItem, RegistrySource
-
-ListImages: TypeAlias = Callable[[], Awaitable[list[SourceImage]]]
-ListTags: TypeAlias = Callable[[Reference, "Access"], Awaitable["TagList"]]
-ShareConnections: TypeAlias = "Callable[[Access], Awaitable[Access]]"
-_REPOSITORIES_AT_ONCE = 8
-
-
-@dataclass(frozen=True, slots=True)
-class _RepositoryEntry:
-    """A repository as a YAML file names it, the access for its registry, and the platforms to lock."""
-
-    registry: str
-    name: str
-    access: Access
-    platforms: tuple[Platform, ...] = ()
-
-    @property
-    def fields(self) -> dict[str, str]:
-        """The fields of log messages about it."""
-        return {"registry": self.registry, "repo": self.name}
-
-
-@dataclass(slots=True)
-class _Lister:
-    """Lists the images of one source into ``groups``.
-
-    ``list_tags`` requests the tags of a repository. ``share`` returns an access with connections that all images of one
-    registry share. ``guard`` is that of `SyncRequest`. With ``strict`` the first source that cannot be listed raises
-    its error. ``failures`` is the number of sources that could not be listed, or not to their end.
-    """
-
-    access: Access
-    list_tags: ListTags
-    share: ShareConnections
-    report: SyncSink
-    guard: Callable[[], AbstractContextManager[None]] = nullcontext
-    strict: bool = False
-    failures: int = 0
-    groups: list[tuple[Access, list[SourceImage]]] = field(default_factory=list)
-    _tags: SingleFlight[tuple[Reference, int], list[str]] = field(default_factory=SingleFlight)
-
-    def _info(self, text: str, **fields: str) -> None:
-        self.report(LogMessage("info", text, tuple(fields.items())))
-
-    def _fail(self, text: str, error: PyskopeoError, **fields: str) -> None:
-        """Report and count a source that cannot be listed; the run copies the rest and fails at its end."""
-        if self.strict:
-            with prefix_errors(f"{text.removesuffix(', skipping')}: {'/'.join(fields.values())}"):
-                raise error
-        self.failures += 1
-        self.report(LogMessage("error", text, tuple(fields.items())))
-        self.report(LogMessage("error", str(error)))
-
-    async def _repository_tags(self, repository: Reference, access: Access) -> list[str]:
-        """Return the tags of a repository; they are requested once, however often a file names it."""
-
-        async def request() -> list[str]:
-            self._info("Getting tags", image=repository.name)
-            found = await self.list_tags(repository, access)
-            if found.problem:
-                self._fail("Tags may be missing", InvalidContent(found.problem), image=repository.name)
-            return found.tags
-
-        return await self._tags.get((repository, id(access)), request)
-
-    async def list_docker(self, source: str) -> None:
-        """List one image, or all tags of a repository; raises `InvalidName` and the registry's errors."""
-        try:
-            reference = Reference.parse(source, default_tag="")
-        except InvalidName as error:
-            raise invalid_reference("docker", source, error) from None
-        named = bool(reference.manifest_name)
-        self._info("Tag presence check", imagename=source, tagged=str(named).lower())
-        access = await self.share(self.access)
-        found = [reference] if named else [
-            replace(reference, tag=tag) for tag in await self._repository_tags(reference, access)
-        ]  # fmt: skip
-        self.groups.append((access, [from_registry(one) for one in found]))
-
-    async def list_yaml(self, source: str) -> None:
-        """List the repositories of a YAML file concurrently; the groups are in the order of the file."""
-        found: list[tuple[Access, list[SourceImage], ListImages]] = []
-        for registry in read_yaml_source(source):
-            self._warn_about(registry)
-            access = await self.share(_registry_access(self.access, registry))
-            found += [(access, [], list_images) for list_images in self._listings(registry, access)]
-
-        async def fill(one: tuple[Access, list[SourceImage], ListImages]) -> None:
-            _, images, list_images = one
-            images += await list_images()
-
-        await each(found, fill, at_once=_REPOSITORIES_AT_ONCE)
-        self.groups = [(access, images) for access, images, _ in found if images]
-
-    def _warn_about(self, registry: RegistrySource) -> None:
-        """Report unknown keys and a registry without images."""
-        about = (("registry", registry.registry),)
-        for key in registry.unknown:
-            self.report(LogMessage("warning", f"Unknown key {ascii(key)} is passed over", about))
-        if registry.is_empty:
-            self.report(LogMessage("warning", "No images specified for registry", about))
-        if registry.has_lock_keys and not self.strict:
-            text = "Names and platforms are for lock files and are passed over: see --all and --platform"
-            self.report(LogMessage("warning", text, about))
-
-    def _listings(self, registry: RegistrySource, access: Access) -> Iterator[ListImages]:
-        """Yield one function for each repository that a file names; each returns its images."""
-        def entry(name: str) -> _RepositoryEntry:
-            return _RepositoryEntry(registry.registry, name, access, registry.platforms)
-
-        for name, items in registry.images.items():
-            yield partial(self._list_items, entry(name), items)
-        for name, pattern in registry.by_pattern.items():
-            parse = partial(matching_pattern, pattern)
-            yield partial(self._list_matching, entry(name), "regex", parse)
-        for name, versions in registry.by_version.items():
-            parse = partial(matching_versions, versions)
-            yield partial(self._list_matching, entry(name), "semver constraint", parse)
-
-    async def _list_items(self, entry: _RepositoryEntry, items: tuple[ImageItem, ...]) -> list[SourceImage]:
-        """Return the images with the tags and digests ``items``; without any, all tags."""
-        repository = self._reference(entry)
-        if repository is None:
-            return []
-        self._info("Processing repo", **entry.fields)
-        if not items:
-            return await self._list_repository(entry, repository, lambda _: True)
-        found: list[SourceImage] = []
-        for item in items:
-            try:
-                reference = parse_tag_or_digest(repository, item.version)
-            except InvalidName as error:
-                self._fail("Error parsing ref, skipping", error, ref=item.version)
-            else:
-                found.append(from_registry(reference, item.name, item.platforms or entry.platforms))
-        return self._warn_if_empty(entry, found)
-
-    async def _list_matching(
-        self, entry: _RepositoryEntry, kind: str, parse: Callable[[], Callable[[str], bool]]
-    ) -> list[SourceImage]:
-        """Return the images of the tags that match; ``parse`` returns the predicate, ``kind`` names it in messages."""
-        repository = self._reference(entry)
-        if repository is None:
-            return []
-        self._info("Processing repo", **entry.fields)
-        try:
-            keep = parse()
-        except InvalidInput as error:
-            self._fail(f"Error parsing {kind}, skipping", error, **entry.fields)
-            return []
-        return await self._list_repository(entry, repository, keep)
-
-    async def _list_repository(
-        self, entry: _RepositoryEntry, repository: Reference, keep: Callable[[str], bool]
-    ) -> list[SourceImage]:
-        """Return the images of the tags that ``keep`` accepts."""
-        self._info("Querying registry for image tags", **entry.fields)
-        try:
-            tags = await self._repository_tags(repository, entry.access)
-            with self.guard():
-                kept = [replace(repository, tag=tag) for tag in tags if keep(tag)]
-        except PyskopeoError as error:
-            self._fail("Error processing repo, skipping", error, **entry.fields)
-            return []
-        return self._warn_if_empty(entry, [from_registry(one, platforms=entry.platforms) for one in kept])
-
-    def _warn_if_empty(self, entry: _RepositoryEntry, found: list[SourceImage]) -> list[SourceImage]:
-        if not found:
-            self.report(LogMessage("warning", "No refs to sync found", tuple(entry.fields.items())))
-        return found
-
-    def _reference(self, entry: _RepositoryEntry) -> Reference | None:
-        """Return the reference of a repository; None for an invalid one, which is reported as a failure."""
-        try:
-            found = Reference.parse(f"{entry.registry}/{entry.name}", default_tag="")
-            if found.manifest_name:
-                raise InvalidName("input names a reference, not a repository")
-        except InvalidName as error:
-            self._fail("Error parsing repository name, skipping", error, **entry.fields)
-            return None
-        return found
-
-    def list_dir(self, source: str) -> None:
-        """List the images in and below a directory; raises `PathNotFound` and `StorageFailed`."""
-        self.groups.append((self.access, [from_directory(source, path) for path in find_image_directories(source)]))
-
-    def list_oci(self, source: str, *, keep: bool) -> None:
-        """List the images of an OCI layout, see `from_layout`; raises `PathNotFound` and `InvalidContent`."""
-        images = list_layout_images(Path(source))
-        self.groups.append((self.access, [from_layout(source, *image, keep=keep) for image in images]))
+    from .source_images import SourceImage
+    from .source_lister import ListTags, ShareConnections
 
 
 async def list_images(
@@ -225,18 +26,12 @@ async def list_images(
     A repository of a YAML file that cannot be listed is reported and counted, the others are listed. Raises
     `InvalidInput` when there are no images, or two with the same name at the destination, and the source's errors.
     """
-    lister = _Lister(access, list_tags, share, report, request.guard)
-    if request.source_transport == "docker":
-        await lister.list_docker(request.source)
-    elif request.source_transport == "yaml":
-        await lister.list_yaml(request.source)
-    elif request.source_transport == "dir":
-        lister.list_dir(request.source)
-    else:
-        lister.list_oci(request.source, keep=request.destination_transport == "oci")
-    groups = _selected_groups(request, lister.groups, report)
+    lister = SourceLister(access, list_tags, share, report, guard=request.guard)
+    await lister.add_parts(request)
+    listed = await lister.groups()
+    groups = selected_groups(request, listed, report)
     if not groups and request.source_transport != "yaml":
-        found = sum(len(images) for _, images in lister.groups)
+        found = sum(len(images) for _, images in listed)
         left_out = f": {request.tag_selection.flags} selects none of the {found} there" if found else ""
         raise InvalidInput(f'No images to sync found in "{request.source}"{left_out}')
     listing = Listing(groups, lister.failures)
@@ -252,53 +47,6 @@ async def list_yaml_images(
 
     Raises `StorageFailed`, `InvalidInput` and `TooLarge` for the file, and for everything that cannot be listed.
     """
-    lister = _Lister(access, list_tags, share, report, guard, strict=True)
-    await lister.list_yaml(source)
-    return [(group, image) for group, images in lister.groups for image in images]
-
-
-def _selected_groups(
-    request: SyncRequest, groups: list[tuple[Access, list[SourceImage]]], report: SyncSink
-) -> tuple[ImageGroup, ...]:
-    """Apply the tag selection, name each image at the destination, and drop duplicates and empty groups.
-
-    What is copied with its image is dropped, too, indexes of the tag schema and cosign's tags: to copy one as an image
-    would undo what others have written there, and a policy that requires signatures would refuse it.
-    """
-    everything = [(number, image) for number, (_, found) in enumerate(groups) for image in found]
-    with request.guard():
-        selected = request.tag_selection.apply(everything, lambda one: (one[1].repository, one[1].tag))
-    images: dict[SyncImage, int] = {}
-    wanted = request.referrers or NO_REFERRERS
-    lists = tags = 0
-    for number, image in selected:
-        if wanted.copies(image.tag):
-            lists, tags = lists + is_referrers_tag(image.tag), tags + is_cosign_tag(image.tag)
-            continue
-        destination = destination_name(
-            request.destination_transport, request.destination, image.path,
-            scoped=request.scoped, suffix=request.suffix,
-        )  # fmt: skip
-        images.setdefault(SyncImage(image.source, destination, image.pinned, belongs_to_image(image.tag)), number)
-    for count, what in (
-        (lists, "lists of referrers are not copied as images: --referrers copies what they list"),
-        (tags, "of cosign's tags are not copied as images: --cosign-tags copies them with the images they are for"),
-    ):
-        if count:
-            report(LogMessage("info", f"{count} {what}"))
-    by_group: dict[int, list[SyncImage]] = {}
-    for named, number in images.items():
-        by_group.setdefault(number, []).append(named)
-    return tuple(ImageGroup(tuple(by_group[number]), groups[number][0]) for number in sorted(by_group))
-
-
-def _registry_access(access: Access, registry: RegistrySource) -> Access:
-    """Return ``access`` with the settings of a registry in the file, which take precedence over flags."""
-    trust, keychain = access.trust, access.keychain
-    if registry.tls_verify is not None:
-        trust = replace(trust, insecure=not registry.tls_verify)
-    if registry.cert_dir:
-        trust = replace(trust, cert_dir=Path(registry.cert_dir))
-    if registry.credentials is not None:
-        keychain = replace(keychain, credentials=registry.credentials, anonymous=False)
-    return replace(access, trust=trust, keychain=keychain)
+    lister = SourceLister(access, list_tags, share, report, guard=guard, strict=True)
+    await lister.find_yaml(source)
+    return [(group, image) for group, images in await lister.groups() for image in images]

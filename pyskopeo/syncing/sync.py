@@ -105,7 +105,7 @@ async def _list_and_copy(
 
     async with registry_queries.shared_connections(report_registry_event) as share:
         reading, writing = (access or Access.from_environ() for access in accesses)
-        if request.source_transport in ("docker", "yaml") and request.destination_transport == "docker":
+        if request.source_transport in ("docker", "registry", "yaml") and request.destination_transport == "docker":
             reading, writing = registry_queries.share_pings(reading, writing)
         storage, stores = writing.storage, (reading.storage.store, writing.storage.store)
         files = RunFiles(storage.cache, deferred=True, partial_age=storage.partial_age, linked=any(stores))
