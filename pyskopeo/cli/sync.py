@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 _FORM = ("format", "preserve-digests", "remove-signatures", "remove-list-signatures", "max-inflated")
 _FLAGS = (
-    Flag("src", "transport of SOURCE: docker, registry, dir, oci or yaml", short="s", value="TRANSPORT", default="",
-         offered=("docker", "registry", "dir", "oci", "yaml"), group="source"),
+    Flag("src", "transport of SOURCE: docker, registry, dir, oci, docker-archive or yaml", short="s", value="TRANSPORT",
+         default="", offered=("docker", "registry", "dir", "oci", "docker-archive", "yaml"), group="source"),
     Flag("dest", "transport of DESTINATION: docker, dir or oci", short="d", value="TRANSPORT", default="",
          offered=("docker", "dir", "oci"), group="destination"),
     Flag("scoped", "append the full source path to DESTINATION", read=boolean, default=False, group="destination"),
@@ -178,8 +178,8 @@ def _request(parsed: Parsed) -> SyncRequest:
     if jobs < 1:
         raise UsageError("--jobs: want 1 or more")
     transport = parsed.get("dest", str)
-    if program() == "skopeo" and parsed.get("src", str) == "registry":
-        raise UsageError('"registry" is not a valid source transport: want docker, dir, oci or yaml')
+    if program() == "skopeo" and (given := parsed.get("src", str)) in ("registry", "docker-archive"):
+        raise UsageError(f'"{given}" is not a valid source transport: want docker, dir, oci or yaml')
     return SyncRequest(
         source_transport=parsed.get("src", str),
         source=source,

@@ -1,4 +1,4 @@
-"""Find the images of a source: in a registry, a whole registry, a YAML file, a directory or an OCI layout."""
+"""Find the images of a source: in a registry, a whole registry, a YAML file, a directory, a layout or an archive."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from ..errors import InvalidContent, InvalidInput, InvalidName, PyskopeoError, R
 from ..fast_dataclass import dataclass
 from ..model.reference import Reference
 from ..streams.concurrency import SingleFlight, each
-from . import registry_queries
+from . import local_sources, registry_queries
 from .destination_names import invalid_reference
-from .local_sources import find_image_directories, list_layout_images, read_yaml_source, registry_access
 from .repository_selection import parse_registry_source, repositories_below
 from .source_images import SourceImage, from_directory, from_layout, from_registry, parse_tag_or_digest
 from .sync_request import LogMessage, SyncRequest, SyncSink
@@ -105,6 +104,8 @@ class SourceLister:
             await self.find_yaml(request.source)
         elif request.source_transport == "dir":
             self.find_dir(request.source)
+        elif request.source_transport == "docker-archive":
+            await self.find_docker_archive(request.source)
         else:
             self.find_oci(request.source, keep=request.destination_transport == "oci")
 
@@ -163,9 +164,9 @@ class SourceLister:
 
     async def find_yaml(self, source: str) -> None:
         """Find the repositories of a YAML file, in its order; raises `StorageFailed`, `InvalidInput` and `TooLarge`."""
-        for registry in read_yaml_source(source):
+        for registry in local_sources.read_yaml_source(source):
             self._warn_about(registry)
-            access = await self.share(registry_access(self.access, registry))
+            access = await self.share(local_sources.registry_access(self.access, registry))
             for name, list_part in self._listings(registry, access):
                 self._add(name, access, list_part)
 
@@ -289,12 +290,17 @@ class SourceLister:
 
     def find_dir(self, source: str) -> None:
         """Find the images in and below a directory; raises `PathNotFound` and `StorageFailed`."""
-        images = [from_directory(source, path) for path in find_image_directories(source)]
+        images = [from_directory(source, path) for path in local_sources.find_image_directories(source)]
+        self._add("", self.access, partial(_given, images))
+
+    async def find_docker_archive(self, source: str) -> None:
+        """Find the images in an archive of ``docker save``; raises what `list_archive_images` raises."""
+        images = await local_sources.list_archive_images(source, self.access, self.report)
         self._add("", self.access, partial(_given, images))
 
     def find_oci(self, source: str, *, keep: bool) -> None:
         """Find the images of an OCI layout, see `from_layout`; raises `PathNotFound` and `InvalidContent`."""
-        images = [from_layout(source, *image, keep=keep) for image in list_layout_images(Path(source))]
+        images = [from_layout(source, *image, keep=keep) for image in local_sources.list_layout_images(Path(source))]
         self._add("", self.access, partial(_given, images))
 
 
