@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..errors import InvalidInput
 from .destination_names import check_distinct
 from .selected_images import selected_groups
+from .source_contents import SourceContents
 from .source_lister import SourceLister
 from .sync_request import Listing, SyncRequest, SyncSink
 
@@ -26,7 +27,8 @@ async def list_images(
     A repository of a YAML file that cannot be listed is reported and counted, the others are listed. Raises
     `InvalidInput` when there are no images, or two with the same name at the destination, and the source's errors.
     """
-    lister = SourceLister(access, list_tags, share, report, guard=request.guard)
+    contents = SourceContents() if request.delete else None
+    lister = SourceLister(access, list_tags, share, report, guard=request.guard, contents=contents)
     await lister.add_parts(request)
     listed = await lister.groups()
     groups = selected_groups(request, listed, report)
@@ -34,7 +36,7 @@ async def list_images(
         found = sum(len(images) for _, images in listed)
         left_out = f": {request.tag_selection.flags} selects none of the {found} there" if found else ""
         raise InvalidInput(f'No images to sync found in "{request.source}"{left_out}')
-    listing = Listing(groups, lister.failures)
+    listing = Listing(groups, lister.failures, contents)
     check_distinct(listing.images)
     return listing
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -119,15 +118,3 @@ def _single(index: LayoutIndex, where: str) -> Digest | None:
         return index.find("", where).digest
     except PathNotFound:
         return None
-
-
-def registry_access(access: Access, registry: RegistrySource) -> Access:
-    """Return ``access`` with the settings of a registry in the file, which take precedence over flags."""
-    trust, keychain = access.trust, access.keychain
-    if registry.tls_verify is not None:
-        trust = replace(trust, insecure=not registry.tls_verify)
-    if registry.cert_dir:
-        trust = replace(trust, cert_dir=Path(registry.cert_dir))
-    if registry.credentials is not None:
-        keychain = replace(keychain, credentials=registry.credentials, anonymous=False)
-    return replace(access, trust=trust, keychain=keychain)

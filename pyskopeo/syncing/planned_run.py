@@ -26,6 +26,7 @@ from .sync_request import (
 if TYPE_CHECKING:
     from ..signatures.signer import Signer
     from .plan_file import PlanHeader, PlannedImage
+    from .record import Record
     from .registry_queries import Share
     from .shared_blobs import SharedBlobs
 
@@ -59,18 +60,20 @@ async def run_planned(
     destination_access: Access | None = None,
     report: SyncSink = ignore,
     shared: SharedBlobs | None = None,
+    record: Record | None = None,
 ) -> SyncReport:
     """Copy ``images`` of a plan, those that are missing or out of date at the destination.
 
     ``request`` is made by `planned_request`. ``shared`` knows where blobs are at the destination that other runs have
-    put there, and after the run where those of this one are; None: nothing is known. There may be no images at all.
+    put there, and after the run where those of this one are; None: nothing is known. ``record`` takes the place of the
+    file that the request names. There may be no images at all.
 
     Returns the result of each image and raises what `sync` raises. `InvalidInput` is also raised if an image of a local
     source is not the planned one any more.
     """
 
     async def list_source(reading: Access, share: Share, _: SyncSink) -> Listing:
-        groups = _by_repository(images)
+        groups = by_repository(images)
         if request.source_transport in ("dir", "oci"):
             for one in groups:
                 await _check_local(one, reading)
@@ -80,11 +83,11 @@ async def run_planned(
 
     return await copy_listed(
         request, list_source, source_access=source_access, destination_access=destination_access, report=report,
-        shared=shared,
+        shared=shared, record=record,
     )  # fmt: skip
 
 
-def _by_repository(images: Iterable[PlannedImage]) -> list[list[SyncImage]]:
+def by_repository(images: Iterable[PlannedImage]) -> list[list[SyncImage]]:
     """Return the images by their repositories, or layouts, in the order of the first of each."""
     found: dict[str, list[SyncImage]] = {}
     for one in images:

@@ -19,6 +19,7 @@ _MOST_VALUES = 20_000_000
 _VERSION = 1
 _STATUSES: dict[str, Status] = {
     "copied": "copied", "present": "present", "failed": "failed", "planned": "planned", "skipped": "skipped",
+    "deleted": "deleted", "obsolete": "obsolete",
 }  # fmt: skip
 
 
@@ -51,7 +52,8 @@ class RunReport:
         return {
             "version": _VERSION, "source": self.source, "destination": self.destination, **run,
             "dryRun": self.dry_run, "exitCode": self.exit_code, "seconds": report.seconds, "bytes": report.moved,
-            "copied": report.count("copied"), "present": report.count("present"), "failed": report.count("failed"),
+            "copied": report.count("copied"), "present": report.count("present"), "deleted": report.count("deleted"),
+            "failed": report.count("failed"),
             "sources": report.sources, "listingFailures": report.listing_failures,
             "images": list(map(_image_json, report.results)),
         }  # fmt: skip

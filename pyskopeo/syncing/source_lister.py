@@ -16,6 +16,8 @@ from ..model.reference import Reference
 from ..streams.concurrency import SingleFlight, each
 from . import local_sources, registry_queries
 from .destination_names import invalid_reference
+from .overwriting import source_identity
+from .registry_access import RepositoryEntry, registry_access
 from .repository_selection import parse_registry_source, repositories_below
 from .source_images import SourceImage, from_directory, from_layout, from_registry, parse_tag_or_digest
 from .sync_request import LogMessage, SyncRequest, SyncSink
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from ..model.platform import Platform
     from ..registry.tag_pages import TagList
     from .repository_selection import RepositorySelection
+    from .source_contents import SourceContents
     from .yaml_source import ImageItem, RegistrySource
 
 ListImages: TypeAlias = Callable[[], Awaitable[list[SourceImage]]]
@@ -33,21 +36,6 @@ ListTags: TypeAlias = Callable[[Reference, "Access"], Awaitable["TagList"]]
 ListRepositories: TypeAlias = Callable[[str, "Access"], Awaitable[list[str]]]
 ShareConnections: TypeAlias = "Callable[[Access], Awaitable[Access]]"
 REPOSITORIES_AT_ONCE = 8
-
-
-@dataclass(frozen=True, slots=True)
-class _RepositoryEntry:
-    """A repository as a YAML file names it, the access for its registry, and the platforms to lock."""
-
-    registry: str
-    name: str
-    access: Access
-    platforms: tuple[Platform, ...] = ()
-
-    @property
-    def fields(self) -> dict[str, str]:
-        """The fields of log messages about it."""
-        return {"registry": self.registry, "repo": self.name}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +56,8 @@ class SourceLister:
 
     ``list_tags`` requests the tags of a repository. ``share`` returns an access with connections that all images of one
     registry share. ``guard`` is that of `SyncRequest`. With ``strict`` the first source that cannot be listed raises
-    its error. ``failures`` is the number of sources that could not be listed, or not to their end.
+    its error. ``contents`` gets all that is listed to its end. ``failures`` is the number of sources that could not be
+    listed, or not to their end.
     """
 
     access: Access
@@ -79,6 +68,7 @@ class SourceLister:
     guard: Callable[[], AbstractContextManager[None]] = nullcontext
     strict: bool = False
     failures: int = 0
+    contents: SourceContents | None = None
     parts: list[SourcePart] = field(default_factory=list)
     _named: Counter[str] = field(default_factory=Counter)
     _tags: SingleFlight[tuple[Reference, int], TagList] = field(default_factory=SingleFlight)
@@ -141,6 +131,8 @@ class SourceLister:
             found = await self.list_tags(repository, access)
             if found.problem:
                 self._fail("Tags may be missing", InvalidContent(found.problem), image=repository.name)
+            if self.contents is not None and not found.problem:
+                self.contents.add_tags(repository, found.tags, access)
             return found
 
         if self._named[repository.name] < 2:
@@ -166,7 +158,7 @@ class SourceLister:
         """Find the repositories of a YAML file, in its order; raises `StorageFailed`, `InvalidInput` and `TooLarge`."""
         for registry in local_sources.read_yaml_source(source):
             self._warn_about(registry)
-            access = await self.share(local_sources.registry_access(self.access, registry))
+            access = await self.share(registry_access(self.access, registry))
             for name, list_part in self._listings(registry, access):
                 self._add(name, access, list_part)
 
@@ -189,8 +181,8 @@ class SourceLister:
 
     def _listings(self, registry: RegistrySource, access: Access) -> Iterator[tuple[str, ListImages]]:
         """Yield each repository that a file names, and a function that returns its images."""
-        def entry(name: str) -> _RepositoryEntry:
-            return _RepositoryEntry(registry.registry, name, access, registry.platforms)
+        def entry(name: str) -> RepositoryEntry:
+            return RepositoryEntry(registry.registry, name, access, registry.platforms)
 
         for name, items in registry.images.items():
             yield f"{registry.registry}/{name}", partial(self._list_items, entry(name), items)
@@ -201,7 +193,7 @@ class SourceLister:
             parse = partial(matching_versions, versions)
             yield f"{registry.registry}/{name}", partial(self._list_matching, entry(name), "semver constraint", parse)
 
-    async def _list_items(self, entry: _RepositoryEntry, items: tuple[ImageItem, ...]) -> list[SourceImage]:
+    async def _list_items(self, entry: RepositoryEntry, items: tuple[ImageItem, ...]) -> list[SourceImage]:
         """Return the images with the tags and digests ``items``; without any, all tags."""
         repository = self._reference(entry)
         if repository is None:
@@ -220,7 +212,7 @@ class SourceLister:
         return self._warn_if_empty(entry, found)
 
     async def _list_matching(
-        self, entry: _RepositoryEntry, kind: str, parse: Callable[[], Callable[[str], bool]]
+        self, entry: RepositoryEntry, kind: str, parse: Callable[[], Callable[[str], bool]]
     ) -> list[SourceImage]:
         """Return the images of the tags that match; ``parse`` returns the predicate, ``kind`` names it in messages."""
         repository = self._reference(entry)
@@ -235,7 +227,7 @@ class SourceLister:
         return await self._list_repository(entry, repository, keep)
 
     async def _list_repository(
-        self, entry: _RepositoryEntry, repository: Reference, keep: Callable[[str], bool]
+        self, entry: RepositoryEntry, repository: Reference, keep: Callable[[str], bool]
     ) -> list[SourceImage]:
         """Return the images of the tags that ``keep`` accepts."""
         self._info("Querying registry for image tags", **entry.fields)
@@ -246,12 +238,12 @@ class SourceLister:
             return []
         return self._warn_if_empty(entry, kept)
 
-    def _warn_if_empty(self, entry: _RepositoryEntry, found: list[SourceImage]) -> list[SourceImage]:
+    def _warn_if_empty(self, entry: RepositoryEntry, found: list[SourceImage]) -> list[SourceImage]:
         if not found:
             self.report(LogMessage("warning", "No refs to sync found", tuple(entry.fields.items())))
         return found
 
-    def _reference(self, entry: _RepositoryEntry) -> Reference | None:
+    def _reference(self, entry: RepositoryEntry) -> Reference | None:
         """Return the reference of a repository; None for an invalid one, which is reported as a failure."""
         try:
             found = Reference.parse(f"{entry.registry}/{entry.name}", default_tag="")
@@ -271,6 +263,8 @@ class SourceLister:
         access = await self.share(self.access)
         self._info("Getting repositories", registry=host)
         names = repositories_below(await self.list_repositories(host, access), path)
+        if self.contents is not None and names:
+            self.contents.add_catalog(host, path, names, access)
         with self.guard():
             chosen = wanted.apply(names)
         self._info(f"{len(chosen)} of {len(names)} repositories are wanted", registry=host)
@@ -290,17 +284,23 @@ class SourceLister:
 
     def find_dir(self, source: str) -> None:
         """Find the images in and below a directory; raises `PathNotFound` and `StorageFailed`."""
-        images = [from_directory(source, path) for path in local_sources.find_image_directories(source)]
-        self._add("", self.access, partial(_given, images))
+        paths = local_sources.find_image_directories(source)
+        self._add_place("dir", source, [from_directory(source, path) for path in paths])
 
     async def find_docker_archive(self, source: str) -> None:
         """Find the images in an archive of ``docker save``; raises what `list_archive_images` raises."""
         images = await local_sources.list_archive_images(source, self.access, self.report)
-        self._add("", self.access, partial(_given, images))
+        self._add_place("docker-archive", source, images)
 
     def find_oci(self, source: str, *, keep: bool) -> None:
         """Find the images of an OCI layout, see `from_layout`; raises `PathNotFound` and `InvalidContent`."""
         images = [from_layout(source, *image, keep=keep) for image in local_sources.list_layout_images(Path(source))]
+        self._add_place("oci", source, images)
+
+    def _add_place(self, transport: str, source: str, images: list[SourceImage]) -> None:
+        if self.contents is not None and images:
+            place = source_identity(f"{transport}:{source}")
+            self.contents.add_place(place, (source_identity(image.source) for image in images))
         self._add("", self.access, partial(_given, images))
 
 

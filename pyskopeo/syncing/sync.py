@@ -11,6 +11,7 @@ from ..engine.signing import PreparedOnce
 from ..errors import Offline
 from ..storage.shared_files import RunFiles
 from . import registry_queries
+from .deletion import delete_surplus
 from .listing import list_images
 from .sync_request import (
     ImageEvent,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from ..model.events import Event
+    from .record import Record
     from .shared_blobs import SharedBlobs
     from .sync_request import Listing, SyncEvent, SyncSink
 
@@ -68,8 +70,9 @@ async def copy_listed(
     destination_access: Access | None,
     report: SyncSink,
     shared: SharedBlobs | None = None,
+    record: Record | None = None,
 ) -> SyncReport:
-    """Copy the images that ``list_source`` returns, as `sync` does; ``shared`` is that of `SyncRun`.
+    """Copy the images that ``list_source`` returns, as `sync` does; ``shared`` and ``record`` are those of `SyncRun`.
 
     Raises what `sync` raises.
     """
@@ -82,13 +85,13 @@ async def copy_listed(
         report(event)
 
     try:
-        await _list_and_copy(request, list_source, (source_access, destination_access), emit, shared)
+        await _list_and_copy(request, list_source, (source_access, destination_access), emit, (shared, record))
     except SyncFailed as error:
         error.report = builder.report
         raise
     finished = builder.report
     offline = source_access is not None and source_access.network.offline
-    _finish(request, finished, emit, exit_code=Offline.exit_code if offline else 1)
+    finish_run(request, finished, emit, exit_code=Offline.exit_code if offline else 1)
     return finished
 
 
@@ -97,7 +100,7 @@ async def _list_and_copy(
     list_source: ListSource,
     accesses: tuple[Access | None, Access | None],
     emit: SyncSink,
-    shared: SharedBlobs | None,
+    known: tuple[SharedBlobs | None, Record | None],
 ) -> None:
     """List and copy the images; those of one registry share connections. ``accesses`` are those of both sides."""
 
@@ -122,10 +125,14 @@ async def _list_and_copy(
                 return
             for signer in request.signers:  # what is wrong with one is wrong for every image
                 await signer.prepare()
-            await SyncRun(request, listing, await share(writing, "pull,push"), files, emit, shared=shared).copy_all()
+            writing = await share(writing, "pull,push")
+            shared, record = known
+            await SyncRun(request, listing, writing, files, emit, shared=shared, record=record).copy_all()
+        if listing.contents is not None:
+            await delete_surplus(request, listing, listing.contents, await share(writing, "*,pull"), emit)
 
 
-def _finish(request: SyncRequest, report: SyncReport, emit: SyncSink, *, exit_code: int) -> None:
+def finish_run(request: SyncRequest, report: SyncReport, emit: SyncSink, *, exit_code: int) -> None:
     """Log the number of images; raise `SyncFailed`, with ``exit_code``, if anything has failed."""
     done = "Would have synced" if request.dry_run else "Synced"
     number = report.count("planned") + report.count("copied") + report.count("present")

@@ -55,15 +55,16 @@ class SyncRun:
     """Copies the images of a listing, at most ``request.jobs`` concurrently.
 
     ``writing`` is the access of the destination, ``files`` what the images share, ``emit`` is called with every event.
-    ``shared`` knows where blobs are that earlier runs have put there; None: nothing is known.
+    ``shared`` knows where blobs are that earlier runs have put there; None: nothing is known. ``record`` takes
+    the place of the file that the request names.
     """
 
     def __init__(
         self, request: SyncRequest, listing: Listing, writing: Access, files: RunFiles, emit: SyncSink, *,
-        shared: SharedBlobs | None = None,
+        shared: SharedBlobs | None = None, record: Record | None = None,
     ) -> None:  # fmt: skip
         self._request, self._listing, self._writing, self._emit = request, listing, writing, emit
-        self._record = Record(request.record, lambda text: emit(LogMessage("warning", text)))
+        self._record = record or Record(request.record, lambda text: emit(LogMessage("warning", text)))
         self._presence = PresenceCheck(request, self._record, writing)
         self._shared, self._files = shared or SharedBlobs(), files
         self._unwritten: list[ImageResult] = []  # copied, but not in the index of the layout yet
