@@ -92,6 +92,9 @@ def test_what_cannot_be_is_one_line(archive: Path, tmp_path: Path, monkeypatch: 
     fatal(pyskopeo_here(*SYNC, "--dest=oci", tmp_path / "nowhere.tar", tmp_path / "layout"))
     said = fatal(pyskopeo_here(*SYNC, "--dest=oci", "--referrers", colon, tmp_path / "layout"))
     assert "what refers to an image is not in docker-archive" in said
+    said = fatal(pyskopeo_here(*SYNC, "--dest=oci", f"--plan={tmp_path}/plan", colon, tmp_path / "layout"))
+    assert said == "the images of an archive are copied without a plan: sync --src docker-archive"
+    assert not (tmp_path / "plan").exists()
     monkeypatch.setattr("sys.argv", ["skopeo"])
     said = fatal(pyskopeo_here(*SYNC, "--dest=dir", colon, tmp_path / "layout"))
     assert said == '"docker-archive" is not a valid source transport: want docker, dir, oci or yaml'
