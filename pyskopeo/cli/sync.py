@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 _FORM = ("format", "preserve-digests", "remove-signatures", "remove-list-signatures", "max-inflated")
 _FLAGS = (
-    Flag("src", "transport of SOURCE: docker, registry, dir, oci or yaml", short="s", value="TRANSPORT", default="",
-         offered=("docker", "registry", "dir", "oci", "yaml"), group="source"),
+    Flag("src", "transport of SOURCE: docker, registry, dir, oci, docker-archive or yaml", short="s", value="TRANSPORT",
+         default="", offered=("docker", "registry", "dir", "oci", "docker-archive", "yaml"), group="source"),
     Flag("dest", "transport of DESTINATION: docker, dir or oci", short="d", value="TRANSPORT", default="",
          offered=("docker", "dir", "oci"), group="destination"),
     Flag("scoped", "append the full source path to DESTINATION", read=boolean, default=False, group="destination"),

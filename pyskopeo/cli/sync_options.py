@@ -91,8 +91,8 @@ def _request(parsed: Parsed) -> SyncRequest:
     if every:
         refuse_choice(parsed, "--all")
     transport = parsed.get("dest", str)
-    if program() == "skopeo" and parsed.get("src", str) == "registry":
-        raise UsageError('"registry" is not a valid source transport: want docker, dir, oci or yaml')
+    if program() == "skopeo" and (given := parsed.get("src", str)) in ("registry", "docker-archive"):
+        raise UsageError(f'"{given}" is not a valid source transport: want docker, dir, oci or yaml')
     return SyncRequest(
         source_transport=parsed.get("src", str),
         source=source,
