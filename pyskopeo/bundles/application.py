@@ -184,7 +184,7 @@ class _Application:
 
     def _copy(self, image: BundledImage, place: ImageReference, *, record: bool) -> ImageCopy:
         bundle = image.content.bundle
-        has_referrers = len(bundle.contents.entries) > len(bundle.contents.images)
+        has_referrers = bool(bundle.contents.referrers)
         return ImageCopy(
             BundledImage(image.content, image.entry, through=self._request.target.is_store, record=record),
             place,
