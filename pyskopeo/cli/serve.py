@@ -101,7 +101,7 @@ COMMAND = Command(
         "\n"
         "With --writable it takes pushes, too: the layout, which is made if it is missing, has an entry\n"
         "REPOSITORY:TAG for each tag, and other programs may read and write it meanwhile. Without --writable such\n"
-        "a layout is served with its repositories, read only. What no tag needs any more is removed by layout prune.\n"
+        "a layout is served with its repositories, read only. What no tag needs any more is removed by layout gc.\n"
         "\n"
         "Beyond this machine it is served only with logins (--htpasswd, --token-file) or with --insecure-listen.\n"
         "Files of logins, rules and certificates are read again when they change, and at SIGHUP. /healthz and\n"
