@@ -64,7 +64,7 @@ def image(tmp_path: Path) -> Path:
          "false is no image name; for a flag that is false write --flag=false"),
         (["inspect"], ("At least one argument expected: IMAGE-NAME..., got 0\n"
                        "Try 'pyskopeo inspect --help' for more information")),
-        (["serve"], "Exactly one argument expected: LAYOUT, got 0\nTry 'pyskopeo serve --help' for more information"),
+        (["serve"], "what is to be served is missing: want oci:DIR, or --store DIR"),
         (["copy", "x", "dir:y"],
          ('Invalid source name x: Invalid image name "x", expected colon-separated transport:reference; '
           'did you mean "docker://x"?')),
@@ -92,9 +92,9 @@ def image(tmp_path: Path) -> Path:
         (["untrusted-signature-dump-without-verification"],
          "Usage: pyskopeo untrusted-signature-dump-without-verification signature"),
         (["inspect", "--raw", "--format", "x", "dir:x"], "raw output does not support format option"),
-        (["sync", "--dest", "dir", "a", "b"], "A source transport must be specified: --src docker, registry, dir, oci or yaml"),
+        (["sync", "--dest", "dir", "a", "b"], "A source transport must be specified: --src docker, registry, dir, oci, docker-archive or yaml"),
         (["sync", "--src", "foo", "--dest", "dir", "a", "b"],
-         '"foo" is not a valid source transport: want docker, registry, dir, oci or yaml'),
+         '"foo" is not a valid source transport: want docker, registry, dir, oci, docker-archive or yaml'),
         (["sync", "--src", "dir", "a", "b"], "A destination transport must be specified: --dest docker, dir or oci"),
         (["sync", "--src", "dir", "--dest", "foo", "a", "b"],
          '"foo" is not a valid destination transport: want docker, dir or oci'),
