@@ -151,8 +151,9 @@ class RegistryIndex:
         try:
             async with self._lock:
                 if not own.done:
-                    with CancelScope(shield=True):
-                        await self._write_pending()
+                    async with locked_if_possible(self._root):
+                        with CancelScope(shield=True):
+                            await self._write_pending()
         finally:
             if own in self._pending:
                 self._pending.remove(own)
@@ -162,11 +163,10 @@ class RegistryIndex:
     async def _write_pending(self) -> None:
         batch, self._pending = self._pending, []
         try:
-            async with locked_if_possible(self._root):
-                await self._reload()
-                changed = [self._apply(one) for one in batch]
-                if any(changed):
-                    await self._write()
+            await self._reload()
+            changed = [self._apply(one) for one in batch]
+            if any(changed):
+                await self._write()
         except Exception as error:  # noqa: BLE001 - whatever it is, each of those who wait is told
             self._known = None  # what is in memory is not on disk: it is read again
             for one in batch:
