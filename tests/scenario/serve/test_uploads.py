@@ -14,6 +14,7 @@ import pytest
 
 from pyskopeo.serve import application
 from pyskopeo.storage import registry_uploads
+from pyskopeo.storage.partial_files import partial_name
 from tests.support.images import digest_of
 from tests.support.registry_pushes import EMPTY_CONFIG, begin, manifest, push_blob, push_image, push_manifest
 from tests.support.serving import client, code_of
@@ -263,7 +264,7 @@ async def test_what_killed_servers_leave_does_no_harm(layout: Path) -> None:
     names = [location.rpartition("/")[2] for location in locations]
     (directory / names[0]).unlink()
     (directory / f"{names[1]}.json").unlink()
-    (directory / f".{names[1]}.json.0123456789ab.partial").write_bytes(b"{")
+    (directory / partial_name(f"{names[1]}.json")).write_bytes(b"{")
     unlinked, missing = digest_of(b"unlinked"), digest_of(b"layer")
     (layout / "blobs" / "sha256" / unlinked[7:]).write_bytes(b"unlinked")
     (layout / "blobs" / "sha256" / missing[7:]).unlink()
