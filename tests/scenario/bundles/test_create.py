@@ -116,6 +116,20 @@ class TestSince:
         assert "cannot be the bundle to make and the earlier one" in fatal(create(one, image(registry, 1), "--since", one))
 
 
+@pytest.mark.parametrize(("output", "words", "reason"), [
+    ("-", ("--max-size=1G",), "-: parts are written to files, want the path of one"),
+    ("-", ("--json",), "--json prints to standard output"),
+    ("x.part001", (), "names that end so are those of parts"),
+    ("none/x", (), "creating none/x: no directory none"),
+    ("x", ("--jobs=0",), "--jobs: want 1 or more"),
+    ("x", ("--all", "--platform=linux/amd64"), "--platform chooses one image"),
+    ("x", ("--since=none",), "none: no such file, and no part none.part001 beside it"),
+])  # fmt: skip
+def test_what_cannot_be(registry: Simulator, output: str, words: tuple[str, ...], reason: str) -> None:
+    assert reason in fatal(create(Path(output), image(registry, 0), *words))
+    assert registry.log == []
+
+
 def test_an_interrupted_run_fetches_only_the_rest(registry: Simulator, tmp_path: Path) -> None:
     broken = IMAGES[1].layer_digests()[1]
     registry.on_blob(broken, Refuse(404))
