@@ -267,3 +267,17 @@ def test_a_plan_is_written_while_repositories_are_listed(tmp_path: Path) -> None
     assert listed[0] < count, "the first line was written before the last repository was listed"
     images = [json.loads(line) for line in b"".join(written).splitlines()[1:-1]]
     assert [image["destination"] for image in images] == [f"docker://mirror.example.com/{name}:v1" for name in names]
+
+
+def test_digests_in_the_list_and_a_report_need_no_request_an_image(registry: Simulator, tmp_path: Path) -> None:
+    listed = {image.digest: {"tag": [f"v{n}"]} for n, image in enumerate(MANY)}
+    document = {"tags": [f"v{n}" for n in range(6)], "manifest": listed}
+    registry.routes["/v2/team/app/tags/list"] = Response(200, (), json.dumps(document).encode())
+    plan, report = tmp_path / "plan", tmp_path / "report.json"
+    with Simulator() as mirror:
+        succeed(make_plan(registry, mirror, plan))
+        succeed(run_plan(plan, "--report", report))
+        here, there = Asked(registry), Asked(mirror)
+        succeed(make_plan(registry, mirror, plan, "--since", report))
+        assert "0 copied, 6 present" in succeed(run_plan(plan)).stderr
+        assert (here.kinds, there.kinds) == ({"GET tags": 1}, {})
