@@ -25,14 +25,14 @@ from .html_page import (
 from .quantities import quantity, size, span
 
 if TYPE_CHECKING:
-    from ..syncing.sync_request import ImageResult, SyncReport
+    from ..syncing.sync_request import ImageResult, Status, SyncReport
 
 MOST_ROWS = 5000
 """How many images of one status a page has, at most; the others are counted."""
 
 _TONES: dict[str, Tone] = {"copied": "good", "failed": "bad", "skipped": "warn", "deleted": "warn", "obsolete": "warn"}
 # In the order of a page: what may need a person comes first.
-_SECTIONS = (
+_SECTIONS: tuple[tuple[Status, str], ...] = (
     ("failed", "Failed"),
     ("deleted", "Deleted, since they are gone at the source"),
     ("obsolete", "To be deleted, since they are gone at the source"),
@@ -66,7 +66,7 @@ def _note(report: SyncReport) -> str:
     return f"{quantity(failed, 'image')} of {len(report.results)} failed{lists}"
 
 
-def _totals(source: str, destination: str, report: SyncReport, counts: Counter[str], finished: str) -> Element:
+def _totals(source: str, destination: str, report: SyncReport, counts: Counter[Status], finished: str) -> Element:
     shown = [Part(counts[status], f"{counts[status]} {status}", _TONES.get(status, "plain")) for status, _ in _SECTIONS]
     rows: list[tuple[str, Node]] = [
         ("Source", source),

@@ -170,6 +170,8 @@ class Session:
             flag = "--tls-verify=false " if self._access.trust.insecure else ""
             next_step = f"; for its tags: {self._access.network.program} list-tags {flag}docker://{self._reference.name}"
         error.args = (f"{error}{next_step}", *error.args[1:])
+        if status == 429 and (quotas := self._access.network.quotas) is not None:
+            error.retried = quotas.pause(self._reference.registry) > 0  # too long for the ordinary retries
         return self._access.network.retry.check_wait(error)
 
     async def request(
@@ -314,6 +316,8 @@ class Session:
                 self.fastest = min(self.fastest, took) if status else self.fastest
                 self.report(Requested(request.method, redact_url(url), status, round(took, 3)))
         response.extensions["url"] = url
+        if (quotas := self._access.network.quotas) is not None and Origin.of(url) == self.origin:
+            quotas.note(self._reference.registry, status, response.headers)
         limit_body(request, response, self._access.network)
         self._warnings.report_new(response)
         return response
