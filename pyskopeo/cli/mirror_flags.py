@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ..errors import prefix_errors
+from .command import program
 from .flags import Flag, Parsed, UsageError, boolean
 
 if TYPE_CHECKING:
@@ -24,7 +25,15 @@ MIRROR = (
          "that was listed to its end; --dry-run shows them", read=boolean, default=False, group="destination"),
     Flag("max-delete", "delete nothing, and fail, if more than N images would be deleted, or more than that percentage "
          "of the images copied so far", value="N|P%", group="destination"),
+    Flag("on-rate-limit", "when a registry says that it allows no more requests for a while: wait, while images of "
+         "other registries go on, or fail (default: wait)", value="wait|fail", default="wait", choices=("wait", "fail"),
+         group="network"),
 )  # fmt: skip
+
+
+def on_rate_limit(parsed: Parsed) -> Literal["wait", "fail"]:
+    """Return what is done when a registry allows no more requests; called skopeo, that image fails as ever."""
+    return "wait" if parsed.get("on-rate-limit", str) == "wait" and program() != "skopeo" else "fail"
 
 
 def deletion_limit(parsed: Parsed) -> DeletionLimit:

@@ -1,8 +1,8 @@
 """How many requests servers allow, as they say in their responses, and until when they allow none.
 
 ``RateLimit-Limit``, ``-Remaining`` and ``-Reset`` (an IETF draft up to its sixth version, and Docker Hub, which gives
-the seconds of the period as ``76;w=21600`` and no time of a reset), the same with ``X-`` before them, ``RateLimit`` with
-``r`` and ``t`` (later versions of the draft), and ``Retry-After`` of a response with the status 429 (RFC 6585 section 4).
+the seconds of the period as ``76;w=21600`` and no time of a reset), the same with ``X-`` before them, ``RateLimit``
+with ``r`` and ``t`` (later versions of the draft), and ``Retry-After`` of a 429 (RFC 6585 section 4).
 """
 
 from __future__ import annotations
