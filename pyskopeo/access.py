@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from .config.registries import Registries
     from .config.registries_d import RegistriesD
     from .http.rate_limit import RateLimits
-    from .http.request_quota import RequestQuotas
     from .model.reference import Reference
     from .registry.ping import Pings
 
@@ -85,7 +84,6 @@ class Network:
     ``client`` replaces pyskopeo's own HTTP client for registries, for example in tests; it has its own proxies and
     certificates. ``connections`` are shared by images that are copied together; None: each copy has its own. ``pings``
     are the answers of registries to ``GET /v2/``, shared by both sides of a copy; None: each side has its own.
-    ``quotas`` note how many requests registries allow; None: nobody asks.
     """
 
     retry: Retry = field(default_factory=Retry)
@@ -101,7 +99,6 @@ class Network:
     client: httpx.AsyncClient | None = None
     connections: Connections | None = None
     pings: Pings | None = None
-    quotas: RequestQuotas | None = None
     offline: bool = False
 
     def check_online(self, what: str) -> None:

@@ -45,8 +45,8 @@ class Command(Generic[Options]):
     summary: str = ""
     usage: str = ""
     error_code: int = 1
-    instead: str = ""
     beyond: str = ""
+    instead: str = ""
 
     @property
     def whole_description(self) -> str:
@@ -180,6 +180,7 @@ SUMMARIES = {
     "prefetch": "Fetch the images of a lock file",
     "rebase": "Put an image onto another base image",
     "referrers": "List what refers to an image, such as signatures",
+    "report": "Merge and show the reports of sync",
     "serve": "Serve an OCI layout as a registry",
     "standalone-sign": "Sign a manifest in a file with a GPG key",
     "standalone-verify": "Verify a signature of a manifest, both in files",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 
-from .plan_flags import AT_RUN, IN_PLAN
+from .plan_flags import AT_RUN, IN_PLAN, NOT_PLANNED
 
 _CHOOSING = ("platform", "os-version", "os-feature", "select-annotation")
 _OVERRIDES = ("override-os", "override-arch", "override-variant")
@@ -37,6 +37,7 @@ EXCLUSIVE: tuple[tuple[tuple[str, ...], ...], ...] = (
     (("check",), ("update",)),
     (("run",), IN_PLAN),
     (("plan",), AT_RUN),
+    (("plan", "run"), NOT_PLANNED),
     (("quiet",), ("progress",)),
 )
 

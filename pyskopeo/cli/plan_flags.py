@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from .flags import Flag, Parsed, UsageError
@@ -37,9 +38,11 @@ IN_PLAN = (
 )  # fmt: skip
 # What is done when a plan is run.
 AT_RUN = (
-    "dry-run", "digestfile", "report", "sign-by", "sign-by-sq-fingerprint", "sign-by-sigstore",
+    "dry-run", "digestfile", "report", "metrics", "sign-by", "sign-by-sq-fingerprint", "sign-by-sigstore",
     "sign-by-sigstore-private-key",
 )  # fmt: skip
+# What needs a listing of the source at the time of the run.
+NOT_PLANNED = ("delete", "max-delete", "watch")
 
 
 def check_plan_flags(parsed: Parsed) -> None:
@@ -50,10 +53,19 @@ def check_plan_flags(parsed: Parsed) -> None:
     for name, needed in (("since", "plan"), ("shard", "run")):
         if name in parsed.given and needed not in parsed.given:
             raise UsageError(f"--{name} needs --{needed}")
-    if "run" in parsed.given and (name := next((name for name in IN_PLAN if name in parsed.given), "")):
-        raise UsageError(f"--{name} and --run exclude each other: what is copied, and how, is in the plan")
-    if "plan" in parsed.given and (name := next((name for name in AT_RUN if name in parsed.given), "")):
-        raise UsageError(f"--{name} and --plan exclude each other: nothing is copied; give it to --run")
+    for kinds, names, reason in (
+        (("run",), IN_PLAN, "what is copied, and how, is in the plan"),
+        (("plan",), AT_RUN, "nothing is copied; give it to --run"),
+        (("plan", "run"), NOT_PLANNED, "a plan is of what is copied only"),
+    ):
+        kind, name = _first(parsed, kinds), _first(parsed, names)
+        if kind and name:
+            raise UsageError(f"--{name} and --{kind} exclude each other: {reason}")
+
+
+def _first(parsed: Parsed, names: Iterable[str]) -> str:
+    """Return the first of these flags that is given, "" for none."""
+    return next((name for name in names if name in parsed.given), "")
 
 
 def plan_source(parsed: Parsed) -> PlanSource | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from .access_options import AccessOptions
 from .command import program
 from .flags import Parsed, UsageError
 from .format_flags import compresses_plain_layers, manifest_format
-from .mirror_flags import deletion_limit, on_rate_limit, renaming, repository_selection
+from .mirror_flags import deletion_limit, on_rate_limit, renaming, repository_selection, watch_interval
 from .plan_flags import check_plan_flags, chosen_shard, plan_source
 from .platform_flags import chosen_image, refuse_choice
 from .referrer_flags import wanted_referrers
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from ..syncing.shards import Shard
     from ..syncing.sync_request import SyncRequest
     from ..syncing.tag_selection import TagSelection
+    from .sync_metrics import MetricsTarget
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,8 @@ class SyncOptions:
 
     ``as_skopeo`` is whether it prints what skopeo does, and without bars no more. ``plan`` is the file for a plan
     that is made, ``since`` are reports of earlier runs for it; ``planned`` is the plan that is run, ``shard`` the part
-    of it. Of a plan that is run, ``request`` is made from its header.
+    of it. Of a plan that is run, ``request`` is made from its header. ``watch`` is the time in seconds after which
+    there is another run, 0: never. ``metrics`` is where they are written or served.
     """
 
     request: SyncRequest
@@ -51,6 +54,8 @@ class SyncOptions:
     since: tuple[Path, ...] = ()
     planned: PlanSource | None = None
     shard: Shard | None = None
+    watch: float = 0.0
+    metrics: MetricsTarget | None = None
 
     @classmethod
     def of(cls, parsed: Parsed) -> SyncOptions:
@@ -72,6 +77,8 @@ class SyncOptions:
             since=tuple(map(Path, parsed.repeated("since", str))),
             planned=planned,
             shard=chosen_shard(parsed),
+            watch=watch_interval(parsed),
+            metrics=_metrics(parsed),
         )
 
 
@@ -121,10 +128,19 @@ def _planned_request(parsed: Parsed, planned: PlanSource) -> SyncRequest:
     """Return the request of a plan that is run."""
     from ..syncing.planned_run import planned_request
 
-    return planned_request(
+    request = planned_request(
         planned.header, keep_going=parsed.get("keep-going", bool), dry_run=parsed.get("dry-run", bool),
         jobs=_jobs(parsed),
     )  # fmt: skip
+    return replace(request, on_rate_limit=on_rate_limit(parsed))
+
+
+def _metrics(parsed: Parsed) -> MetricsTarget | None:
+    if "metrics" not in parsed.given:
+        return None
+    from .sync_metrics import MetricsTarget
+
+    return MetricsTarget.of(parsed)
 
 
 def _jobs(parsed: Parsed) -> int:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from ..fast_dataclass import dataclass
-from .retry import parse_retry_after
+from .retry_after import parse_retry_after
 
 _NUMBER = r'[ \t]*"?([0-9]{1,15})"?'
 _WINDOW = r";[ \t]*w=([0-9]{1,9})"

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..config.user_files import open_user_file
 from ..errors import InvalidContent, InvalidName, NotFound, PathNotFound, StorageFailed
@@ -18,9 +16,6 @@ from ..storage.files import storage_errors
 from ..storage.oci_layout import DirectoryFiles
 from ..storage.partial_files import is_partial
 from .yaml_source import FILE_LIMIT, RegistrySource, parse_yaml_source
-
-if TYPE_CHECKING:
-    from ..access import Access
 
 _MANIFEST = "manifest.json"
 
@@ -95,15 +90,3 @@ def _single(index: LayoutIndex, where: str) -> Digest | None:
         return index.find("", where).digest
     except PathNotFound:
         return None
-
-
-def registry_access(access: Access, registry: RegistrySource) -> Access:
-    """Return ``access`` with the settings of a registry in the file, which take precedence over flags."""
-    trust, keychain = access.trust, access.keychain
-    if registry.tls_verify is not None:
-        trust = replace(trust, insecure=not registry.tls_verify)
-    if registry.cert_dir:
-        trust = replace(trust, cert_dir=Path(registry.cert_dir))
-    if registry.credentials is not None:
-        keychain = replace(keychain, credentials=registry.credentials, anonymous=False)
-    return replace(access, trust=trust, keychain=keychain)

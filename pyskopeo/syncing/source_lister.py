@@ -16,8 +16,9 @@ from ..model.reference import Reference
 from ..streams.concurrency import SingleFlight, each
 from . import registry_queries
 from .destination_names import invalid_reference
-from .local_sources import find_image_directories, list_layout_images, read_yaml_source, registry_access
+from .local_sources import find_image_directories, list_layout_images, read_yaml_source
 from .overwriting import source_identity
+from .registry_access import registry_access
 from .repository_selection import parse_registry_source, repositories_below
 from .source_images import SourceImage, from_directory, from_layout, from_registry, parse_tag_or_digest
 from .sync_request import LogMessage, SyncRequest, SyncSink
@@ -82,8 +83,8 @@ class SourceLister:
     list_repositories: ListRepositories = registry_queries.list_repositories
     guard: Callable[[], AbstractContextManager[None]] = nullcontext
     strict: bool = False
-    contents: SourceContents | None = None
     failures: int = 0
+    contents: SourceContents | None = None
     parts: list[SourcePart] = field(default_factory=list)
     _named: Counter[str] = field(default_factory=Counter)
     _tags: SingleFlight[tuple[Reference, int], TagList] = field(default_factory=SingleFlight)
@@ -142,10 +143,10 @@ class SourceLister:
         async def request() -> TagList:
             self._info("Getting tags", image=repository.name)
             found = await self.list_tags(repository, access)
-            if self.contents is not None and not found.problem:
-                self.contents.add_tags(repository, found.tags, access)
             if found.problem:
                 self._fail("Tags may be missing", InvalidContent(found.problem), image=repository.name)
+            if self.contents is not None and not found.problem:
+                self.contents.add_tags(repository, found.tags, access)
             return found
 
         if self._named[repository.name] < 2:
@@ -297,8 +298,7 @@ class SourceLister:
 
     def find_dir(self, source: str) -> None:
         """Find the images in and below a directory; raises `PathNotFound` and `StorageFailed`."""
-        images = [from_directory(source, path) for path in find_image_directories(source)]
-        self._add_place("dir", source, images)
+        self._add_place("dir", source, [from_directory(source, path) for path in find_image_directories(source)])
 
     def find_oci(self, source: str, *, keep: bool) -> None:
         """Find the images of an OCI layout, see `from_layout`; raises `PathNotFound` and `InvalidContent`."""

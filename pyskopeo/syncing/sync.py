@@ -57,8 +57,8 @@ async def sync(
     """
     async def list_source(reading: Access, share: registry_queries.Share, emit: SyncSink) -> Listing:
         list_tags: ListTags = registry_queries.list_tags
-        if request.on_rate_limit == "wait" and reading.network.quotas is not None:
-            list_tags = Pauses(reading.network.quotas, emit).patient(list_tags)
+        if request.on_rate_limit == "wait" and reading.network.retry.quotas is not None:
+            list_tags = Pauses(reading.network.retry.quotas, emit).patient(list_tags)
         return await list_images(request, reading, list_tags, share, emit)
 
     return await copy_listed(
@@ -122,7 +122,7 @@ async def _list_and_copy(
             replace(
                 access,
                 storage=replace(access.storage, shared_files=files),
-                network=replace(access.network, quotas=quotas),
+                network=replace(access.network, retry=replace(access.network.retry, quotas=quotas)),
             )
             for access in (reading, writing)
         )

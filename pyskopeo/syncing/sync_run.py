@@ -75,7 +75,7 @@ class SyncRun:
         """Copy every image that is not present; raise `SyncFailed` at the first failure, without ``keep_going``."""
         from anyio import create_task_group, move_on_after
 
-        quotas = self._writing.network.quotas or RequestQuotas()
+        quotas = self._writing.network.retry.quotas or RequestQuotas()
         images = ImageQueue(self._images(), quotas, self._emit, waits=self._request.on_rate_limit == "wait")
         try:
             with first_error():
