@@ -55,9 +55,8 @@ class Command(Generic[Options]):
 
     @property
     def takes_more(self) -> bool:
-        """Whether an argument can be repeated: one whose name ends with ``...``; only the last one as for skopeo."""
-        last = self.arguments.endswith(("...", "...]"))
-        return last or ("... " in self.arguments and program() != "skopeo")
+        """Whether an argument can be repeated: one whose name ends with ``...``, unless skopeo takes only one."""
+        return "..." in self.arguments and not (program() == "skopeo" and self.name in ("copy", "inspect"))
 
     @contextmanager
     def coding_errors(self) -> Iterator[None]:

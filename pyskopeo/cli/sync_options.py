@@ -14,6 +14,7 @@ from ..engine.plan import Form
 from ..engine.selection import Selection
 from ..fast_dataclass import dataclass
 from .access_options import AccessOptions
+from .cluster_flags import check_cluster_flags
 from .command import program
 from .flags import Parsed, UsageError
 from .format_flags import compresses_plain_layers, manifest_format
@@ -39,7 +40,8 @@ class SyncOptions:
     ``as_skopeo`` is whether it prints what skopeo does, and without bars no more. ``plan`` is the file for a plan
     that is made, ``since`` are reports of earlier runs for it; ``planned`` is the plan that is run, ``shard`` the part
     of it. Of a plan that is run, ``request`` is made from its header. ``watch`` is the time in seconds after which
-    there is another run, 0: never. ``metrics`` is where they are written or served.
+    there is another run, 0: never. ``metrics`` is where they are written or served. ``cluster`` is the address of a
+    scheduler whose workers copy.
     """
 
     request: SyncRequest
@@ -56,11 +58,14 @@ class SyncOptions:
     shard: Shard | None = None
     watch: float = 0.0
     metrics: MetricsTarget | None = None
+    cluster: str | None = None
+    send_credentials: bool = False
 
     @classmethod
     def of(cls, parsed: Parsed) -> SyncOptions:
         """Read the options, and the beginning of a plan that is run; raises `InvalidInput` and what reading raises."""
         check_plan_flags(parsed)
+        check_cluster_flags(parsed)
         planned = plan_source(parsed)
         request = _request(parsed) if planned is None else _planned_request(parsed, planned)
         request.check()
@@ -79,6 +84,8 @@ class SyncOptions:
             shard=chosen_shard(parsed),
             watch=watch_interval(parsed),
             metrics=_metrics(parsed),
+            cluster=parsed.optional("cluster", str),
+            send_credentials=parsed.get("send-credentials", bool),
         )
 
 
@@ -91,8 +98,8 @@ def _request(parsed: Parsed) -> SyncRequest:
     if every:
         refuse_choice(parsed, "--all")
     transport = parsed.get("dest", str)
-    if program() == "skopeo" and parsed.get("src", str) == "registry":
-        raise UsageError('"registry" is not a valid source transport: want docker, dir, oci or yaml')
+    if program() == "skopeo" and (given := parsed.get("src", str)) in ("registry", "docker-archive"):
+        raise UsageError(f'"{given}" is not a valid source transport: want docker, dir, oci or yaml')
     return SyncRequest(
         source_transport=parsed.get("src", str),
         source=source,
