@@ -84,15 +84,17 @@ async def run(options: SyncOptions) -> int:
         return await write_plan(options)
     with _metrics(options) as metrics:
         if not options.watch:
-            await _run(options, metrics)
+            await _run(options, metrics, _names(options.request))
             return 0
+
+        names = [_names(options.request)]  # shown once
 
         async def run_once() -> tuple[SyncReport, PyskopeoError | None]:
             from ..syncing.sync_request import ReportBuilder
 
             builder = ReportBuilder()
             try:
-                await _run(options, metrics, builder)
+                await _run(options, metrics, names.pop() if names else CopyNames("", ""), builder)
             except PyskopeoError as error:
                 return builder.report, error
             finally:
@@ -115,7 +117,9 @@ def _metrics(options: SyncOptions) -> AbstractContextManager[SyncMetrics | None]
     return counting(options.metrics)
 
 
-async def _run(options: SyncOptions, metrics: SyncMetrics | None, builder: ReportBuilder | None = None) -> None:
+async def _run(
+    options: SyncOptions, metrics: SyncMetrics | None, names: CopyNames, builder: ReportBuilder | None = None
+) -> None:
     """Copy the images once. Print a summary and write the files asked for, also after an error.
 
     With a ``builder`` it is one of many runs, about which a line is enough.
@@ -134,7 +138,7 @@ async def _run(options: SyncOptions, metrics: SyncMetrics | None, builder: Repor
     mode = "none" if is_watching and options.progress == "auto" and not shows_bars("auto") else options.progress
     exit_code = 1
     try:
-        with viewing(mode, _names(options.request), builder, *steps, *counters) as show:
+        with viewing(mode, names, builder, *steps, *counters) as show:
             await _copy(options, show)
         exit_code = 0
     except PyskopeoError as error:

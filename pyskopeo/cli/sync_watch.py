@@ -67,6 +67,6 @@ def round_line(
     at = now() + timedelta(seconds=wait)
     moment = at.strftime("%H:%M:%S" if at.date() == now().date() else "%Y-%m-%d %H:%M:%S")
     return (
-        f"Run {number} {state} at {now():%H:%M:%S}: {shown}{lists}; {size(report.moved)} moved in "
-        f"{span(report.seconds)}; next at {moment}"
+        f"Run {number} {state} at {now():%H:%M:%S}: {shown}{lists}; {size(report.moved)} in "
+        f"{span(report.seconds)}; next {moment}"
     )

@@ -72,6 +72,14 @@ def describe_pause(
     quota = quotas.known.get(host)
     limit = ""
     if quota is not None and quota.limit is not None:
-        every = "" if quota.window is None else f" in {timedelta(seconds=quota.window)}"
+        every = "" if quota.window is None else f" in {_period(quota.window)}"
         limit = f" (limit: {quota.limit} requests{every})"
     return f"{host} allows no more requests{limit} until {moment}"
+
+
+def _period(seconds: float) -> str:
+    """Return a period as people say it, such as ``6 h``."""
+    for unit, length in (("h", 3600), ("min", 60)):
+        if seconds >= length and seconds % length == 0:
+            return f"{seconds / length:g} {unit}"
+    return f"{seconds:g} s"

@@ -35,6 +35,9 @@ Status: TypeAlias = Literal["copied", "present", "failed", "planned", "skipped",
 or cancelled because something else failed. ``deleted``: it was gone at the source. ``obsolete``: it would be deleted,
 in a dry run."""
 
+OnRateLimit: TypeAlias = Literal["wait", "fail"]
+"""What is done when a registry says that it allows no more requests for a while."""
+
 
 @dataclass(frozen=True, slots=True)
 class SyncRequest:
@@ -81,7 +84,7 @@ class SyncRequest:
     signers: tuple[Signer, ...] = ()
     repositories: RepositorySelection = ALL_REPOSITORIES
     renaming: Renaming = NO_RENAMING
-    on_rate_limit: Literal["wait", "fail"] = "fail"
+    on_rate_limit: OnRateLimit = "fail"
     delete: bool = False
     max_delete: DeletionLimit = NO_DELETION_LIMIT
 

@@ -28,7 +28,7 @@ def test_it_waits_and_says_until_when(registry: Simulator) -> None:
         assert "6 copied" in done.stderr
     (line,) = [line for line in done.lines if "allows no more requests" in line]
     assert "level=warning" in line
-    assert re.search(rf"{registry.host} allows no more requests \(limit: 100 requests in 6:00:00\) until \d\d:\d\d:\d\d", line)
+    assert re.search(rf"{registry.host} allows no more requests \(limit: 100 requests in 6 h\) until \d\d:\d\d:\d\d", line)
 
 
 def test_it_fails_if_that_is_wanted(registry: Simulator) -> None:
@@ -37,7 +37,7 @@ def test_it_fails_if_that_is_wanted(registry: Simulator) -> None:
         done = to_docker(registry, mirror, "--on-rate-limit=fail", "--jobs", "1")
         assert done.code == 1
         assert "too many requests" in done.lines[-1]
-        assert "allows no more requests (limit: 100 requests in 6:00:00) until" in done.stderr
+        assert "allows no more requests (limit: 100 requests in 6 h) until" in done.stderr
         assert len([r for r in registry.requests if r.method == "GET" and "/manifests/" in r.path]) == 1, "no retries"
 
 

@@ -31,10 +31,10 @@ def test_the_line_about_a_run() -> None:
         return datetime(2026, 5, 1, 23, 0, 0)  # noqa: DTZ001 - the time of this machine is meant
 
     assert round_line(3, REPORT, 600.0, failed=True, now=now) == (
-        "Run 3 failed at 23:00:00: 1 copied, 0 present, 1 source not listed; 2.0 KiB moved in 1m15s; next at 23:10:00"
+        "Run 3 failed at 23:00:00: 1 copied, 0 present, 1 source not listed; 2.0 KiB in 1m15s; next 23:10:00"
     )
     assert round_line(4, SyncReport((), 0), 7200.0, failed=False, now=now) == (
-        "Run 4 done at 23:00:00: 0 copied, 0 present; 0 B moved in 0s; next at 2026-05-02 01:00:00"
+        "Run 4 done at 23:00:00: 0 copied, 0 present; 0 B in 0s; next 2026-05-02 01:00:00"
     )
 
 

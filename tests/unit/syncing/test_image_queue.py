@@ -46,7 +46,7 @@ async def test_images_of_other_registries_come_first() -> None:
     assert [await taken(queue) for _ in range(2)] == ["b.example/y:1", "b.example/y:2"]
     (told,) = clock.said
     assert isinstance(told, LogMessage)
-    assert told.text.startswith("a.example allows no more requests (limit: 100 requests in 6:00:00) until ")
+    assert told.text.startswith("a.example allows no more requests (limit: 100 requests in 6 h) until ")
     clock.now += 601
     assert sorted([await taken(queue) for _ in range(3)]) == ["a.example/x:1", "a.example/x:2", "a.example/x:3"]
     assert await queue.next() is None
