@@ -185,7 +185,7 @@ class RegistryStorage:
         for part in (self.index.get(repository), self.index.common):
             if part is not None and part.has_entries and digest in await self._contents(part):
                 raise InUse(f"a manifest of this repository needs {digest}: delete that first")
-        if not await run_in_thread(partial(self.links.remove, repository, digest)):
+        if not (self.links.has(repository, digest) and self.links.remove(repository, digest)):
             raise NotFound(f"{digest} is not in this repository")
 
     async def link_blob(self, repository: str, digest: Digest) -> bool:
