@@ -17,7 +17,7 @@ USERS = "alice:$2b$04$5pttC8Mh2r2pixh3nYdOqeTLwpUuL3LSIAuLjJRnrQWwEmyzZNr3G\nbob
 
 
 class Served:
-    """A server that runs: its ``host:port``, and the lines that it has written since."""
+    """A server that runs: its ``host:port``, and the lines that it has written."""
 
     def __init__(self, process: subprocess.Popen[bytes], address: str, scheme: str) -> None:
         self.process, self.host, self.scheme = process, address, scheme
@@ -41,10 +41,14 @@ def served(layout: Path, *flags: object) -> Iterator[Served]:
     with started("serve", f"oci:{layout}", "--listen", "127.0.0.1:0", *flags) as process:
         assert process.stdout is not None
         assert process.stderr is not None
-        first = process.stdout.readline().decode()
-        found = re.search(r" at (https?)://([^/]+)/v2/", first)
-        assert found, first + process.stderr.readline().decode()
+        early: list[str] = []
+        found = None
+        while found is None:
+            early.append(process.stdout.readline().decode())
+            assert early[-1], process.stderr.read().decode()  # it has ended
+            found = re.search(r" at (https?)://([^/]+)/v2/", early[-1])
         server = Served(process, found[2], found[1])
+        server.lines += early
 
         def read(stream: IO[bytes]) -> None:
             for line in stream:
