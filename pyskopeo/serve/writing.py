@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import InvalidContent, NotFound, TooLarge, Unsupported
+from ..errors import InvalidContent, NotFound, StorageFailed, TooLarge, Unsupported
 from ..model import mediatype
 from ..model.digest import Digest
 from ..model.manifest import Manifest
@@ -14,7 +14,7 @@ from ..storage.registry_storage import InUse, MissingReferences
 from .bodies import read_body
 from .content import check_repository, check_tag
 from .reading import parse_digest
-from .responses import VERSION, error_reply, reason, refusal
+from .responses import VERSION, error_reply, reason, refusal, storage_refusal
 from .uploads import UploadEndpoints
 
 if TYPE_CHECKING:
@@ -23,13 +23,21 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from ..storage.registry_storage import RegistryStorage
     from .paths import RegistryPath
 
 _SHOWN = 100  # missing blobs in an answer
+_PARSED = 4  # manifests at a time: one takes many times its size of memory
 
 
 class WritingEndpoints(UploadEndpoints):
     """The endpoints for PUT, POST, PATCH and DELETE over a `RegistryStorage`, and those of uploads."""
+
+    def __init__(self, storage: RegistryStorage, *, max_blob: int | None = None) -> None:
+        from anyio import Semaphore
+
+        super().__init__(storage, max_blob=max_blob)
+        self._parsing = Semaphore(_PARSED)
 
     async def put_manifest(self, request: Request, path: RegistryPath) -> Response:
         """Store a manifest (distribution specification, "Pushing Manifests")."""
@@ -43,7 +51,8 @@ class WritingEndpoints(UploadEndpoints):
         except TooLarge as error:
             raise refusal(413, "SIZE_INVALID", str(error)) from None
         content_type = mediatype.essence(request.headers.get("content-type", ""))
-        manifest = await run_in_thread(lambda: _parse(raw, content_type, expected))
+        async with self._parsing:
+            manifest = await run_in_thread(lambda: _parse(raw, content_type, expected))
         subject = _subject(manifest)
         await self.storage.index.refresh()
         try:
@@ -53,6 +62,8 @@ class WritingEndpoints(UploadEndpoints):
             return error_reply(request, 404, "MANIFEST_BLOB_UNKNOWN", str(error), detail=detail)
         except TagMoved as error:
             raise refusal(412, "DENIED", str(error)) from None
+        except (StorageFailed, TooLarge) as error:
+            raise storage_refusal(error) from None
         headers = {"Location": f"/v2/{name}/manifests/{manifest.digest}", "ETag": f'"{manifest.digest}"'}
         headers["Docker-Content-Digest"] = str(manifest.digest)
         if subject is not None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..signatures.signer import Signer
     from .source_contents import SourceContents
 
-SOURCES = ("docker", "registry", "dir", "oci", "yaml")
+SOURCES = ("docker", "registry", "dir", "oci", "docker-archive", "yaml")
 DESTINATIONS = ("docker", "dir", "oci")
 IMAGES_AT_ONCE = 8
 
@@ -110,8 +110,8 @@ class SyncRequest:
         sides = [self.source_transport]
         if wanted.copied or wanted.cosign_tags:
             sides.append(self.destination_transport)
-        if "dir" in sides:
-            raise Unsupported("what refers to an image is not in dir: choose a registry or an OCI layout")
+        if lacking := [transport for transport in ("dir", "docker-archive") if transport in sides]:
+            raise Unsupported(f"what refers to an image is not in {lacking[0]}: choose a registry or an OCI layout")
 
     def selection_of(self, image: SyncImage) -> Selection:
         """Return which images of the index of ``image`` to copy."""
@@ -128,13 +128,15 @@ class SyncImage:
 
     ``pinned`` is the digest that is copied, if it is in the source's name or in a plan: what it refers to never
     changes. ``whole`` is whether it is copied with everything in its index, whatever images are selected, since it
-    belongs to another image: the tag is one of the tag schema of referrers, or cosign's.
+    belongs to another image: the tag is one of the tag schema of referrers, or cosign's. ``present`` is the digest at
+    the destination if a plan says that it is there: then nobody is asked.
     """
 
     source: str
     destination: str
     pinned: Digest | None = None
     whole: bool = False
+    present: Digest | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,8 @@ class ImageResult:
     """The result of one image.
 
     ``digest`` is that of the root manifest at the destination, if known. ``moved`` is the size in bytes of the blobs
-    written. ``error`` is the message of a failure, else "".
+    written. ``error`` is the message of a failure, else "". ``source_digest`` is that of the root manifest at the
+    source, which differs where one image was chosen from a list, if known.
     """
 
     image: SyncImage
@@ -176,6 +179,7 @@ class ImageResult:
     moved: int = 0
     seconds: float = 0.0
     error: str = ""
+    source_digest: Digest | None = None
 
 
 @dataclass(frozen=True, slots=True)
