@@ -98,6 +98,7 @@ if TYPE_CHECKING:
     from .client.settings import Login as Login
     from .client.sync_client import SyncClient as SyncClient
     from .config.proxies import Proxies as Proxies
+    from .cluster.by_file import sync_on_cluster as sync_on_cluster
     from .credentials.authfile import Credentials as Credentials
     from .credentials.keychain import Keychain as Keychain
     from .encryption.keys import Decryption as Decryption, Encryption as Encryption
@@ -303,6 +304,7 @@ _NAMES = {
     "client.settings": "Login",
     "client.sync_client": "SyncClient",
     "config.proxies": "Proxies",
+    "cluster.by_file": "sync_on_cluster",
     "credentials.authfile": "Credentials",
     "credentials.keychain": "Keychain",
     "encryption.keys": "Decryption Encryption",
