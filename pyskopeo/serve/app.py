@@ -18,7 +18,7 @@ from .content import LayoutContent, RegistryContent
 from .paths import parse_path
 from .reading import ReadingEndpoints
 from .registry_content import StoredContent
-from .responses import error_reply, missing_extra, reason
+from .responses import VERSION, error_reply, missing_extra, reason
 from .writing import WritingEndpoints
 
 if TYPE_CHECKING:
@@ -134,5 +134,6 @@ def _endpoints(reading: ReadingEndpoints, writing: WritingEndpoints | None) -> M
 
 def _error_answer(request: Request, error: PyskopeoError) -> Any:
     if isinstance(error, RegistryError):
-        return error_reply(request, error.status, error.codes[0], str(error))
+        headers = VERSION if error.retry_after is None else {"Retry-After": f"{error.retry_after:.0f}"}
+        return error_reply(request, error.status, error.codes[0], str(error), headers)
     return error_reply(request, 500, "UNKNOWN", f"the layout cannot be read: {reason(error)}")
