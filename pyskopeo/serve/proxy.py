@@ -88,7 +88,7 @@ class Proxy:
         self, upstreams: Upstreams, content: ProxyContent, mark: str, report: Callable[[Event], None]
     ) -> None:  # fmt: skip
         self._upstreams, self.content = upstreams, content
-        self._mark, self._report = mark, report
+        self.mark, self._report = mark, report
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Raises a `PyskopeoError` when a response that has begun cannot be completed."""
@@ -108,7 +108,7 @@ class Proxy:
             await answer_to(request, error)(scope, receive, send)
 
     async def _respond(self, request: Request) -> ASGIApp:
-        if self._mark in request.headers.get("user-agent", ""):
+        if self.mark in request.headers.get("user-agent", ""):
             raise refusal(508, "UNAVAILABLE", "this proxy is its own upstream")
         if request.method not in ("GET", "HEAD"):
             message = "this registry is a read-only cache of others: push to them"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # Seconds after which credentials are looked up again, by new sessions.
 _RENEWED_AFTER = 600.0
 # Clients wait for us, and retry themselves.
-_RETRIES, _CONNECT_TIMEOUT = 1, 10.0
+_RETRIES, _CONNECT_TIMEOUT, _RETRY_AFTER = 1, 10.0, 2.0
 _RATE_LIMIT = re.compile(r"[ -~]{1,100}", re.ASCII)
 RATE_LIMITS = ("ratelimit-limit", "ratelimit-remaining")
 
@@ -35,7 +35,7 @@ class Connected:
         self._opened = time.monotonic()
         self._connections = SharedConnections(on_response=note)
         network, configured = access.network, access.registries
-        retry = replace(network.retry, times=min(network.retry.times, _RETRIES))
+        retry = replace(network.retry, times=min(network.retry.times, _RETRIES), max_retry_after=_RETRY_AFTER)
         self.access = replace(
             access,
             network=replace(
@@ -67,7 +67,8 @@ class Connected:
 class UpstreamConnections:
     """Opens connections when they are needed: ``new_access`` returns the settings and credentials of now.
 
-    ``rate_limits`` is what each upstream said last about how many requests are left, as fields of its response.
+    ``rate_limits`` is what each upstream said last about how many requests are left, as fields of its response, by the
+    name of the upstream.
     """
 
     def __init__(self, upstreams: Upstreams, new_access: Callable[[], Access]) -> None:
@@ -101,4 +102,4 @@ class UpstreamConnections:
     def _note(self, registry: str, headers: Mapping[str, str]) -> None:
         found = {name: to_printable(headers[name]) for name in RATE_LIMITS if name in headers}
         if found and all(_RATE_LIMIT.fullmatch(value) for value in found.values()):
-            self.rate_limits[registry] = found
+            self.rate_limits[self._upstreams.name_at(registry)] = found

@@ -36,8 +36,10 @@ class Upstream:
             raise InvalidName(f"invalid upstream {ascii(text)[1:-1][:300]}: want HOST or HOST=URL, as in docker.io")
         return cls(_normalized(host), location, insecure=scheme == "http://")
 
-    def __str__(self) -> str:
-        return f"{self.name} ({self.location})" if self.location else self.name
+    @property
+    def host(self) -> str:
+        """The host that requests are sent to, as it stands in names."""
+        return _normalized(self.location.partition("/")[0] or self.name)
 
 
 class Upstreams:
@@ -73,6 +75,10 @@ class Upstreams:
         if found is None or found.manifest_name or found.registry != host:
             raise refusal(400, "NAME_INVALID", f"invalid repository name {ascii(path)[:300]}")
         return found
+
+    def name_at(self, host: str) -> str:
+        """Return the name of the upstream at a host; the host itself if it is that of none."""
+        return next((one.name for one in self.by_name.values() if one.host == host), host)
 
     def registries(self, configured: Registries) -> Registries:
         """Return where the upstreams are, by the user's configuration but without mirrors: this is one.
