@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from .api.rebase import rebase as rebase
     from .api.referrers import list_referrers as list_referrers
     from .api.repositories import list_tags as list_tags, tag as tag
+    from .api.several_images import copy_images as copy_images
     from .api.signature_verification import SignatureTrust as SignatureTrust, verify_signatures as verify_signatures
     from .api.store import (
         list_store as list_store,
@@ -272,6 +273,7 @@ _NAMES = {
     "api.rebase": "rebase",
     "api.referrers": "list_referrers",
     "api.repositories": "list_tags tag",
+    "api.several_images": "copy_images",
     "api.signature_verification": "SignatureTrust verify_signatures",
     "api.store": "list_store measure_store prune_store verify_store",
     "api.tag_details": "list_tag_details",

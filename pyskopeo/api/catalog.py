@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from ..access import Access
-from ..errors import InvalidContent, InvalidName
+from ..errors import InvalidName
 from ..model.reference import DOCKER_HUB, HUB_API, is_registry
-
-_PAGE = 1000
 
 
 async def list_repositories(registry: str, *, access: Access | None = None) -> list[str]:
@@ -19,20 +17,9 @@ async def list_repositories(registry: str, *, access: Access | None = None) -> l
     Raises `InvalidName`, `RegistryError` or `AccessDenied` if the registry refuses, `TooLarge` for over a million
     names, `InvalidContent`, also if the list may go on where it could not be read, and `NetworkError`.
     """
-    from ..registry.sessions import open_registry_session
-    from ..registry.tag_pages import CatalogPages
+    from ..registry.catalog import read_catalog
 
-    host, access = parse_registry(registry), access or Access.from_environ()
-    what = f"listing the repositories of {host}"
-    access.network.check_online(what)
-    async with open_registry_session(host, access) as session:
-        pages = CatalogPages(session, f"/v2/_catalog?n={_PAGE}", what)
-        while pages.next:
-            await session.retry(pages.read, what)
-        if pages.problem:
-            problem, number = session.redactor.redact(pages.problem), len(pages.names)
-            raise InvalidContent(f"{what}: {problem}; only {number} could be read")
-    return pages.names
+    return await read_catalog(parse_registry(registry), access or Access.from_environ())
 
 
 def parse_registry(text: str) -> str:

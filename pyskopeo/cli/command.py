@@ -30,7 +30,8 @@ class Command(Generic[Options]):
     if the command needs an event loop from its beginning to its end. ``summary`` is one line for the help text of
     a group; for the other commands it is in `SUMMARIES`. ``usage`` is skopeo's answer to a wrong number of arguments,
     for the commands for which it has one of their own. ``error_code`` is the exit code of errors that have none of
-    their own; another one than 1 for a command that says something with that.
+    their own; another one than 1 for a command that says something with that. ``beyond`` is what the description goes
+    on with where the program is not called skopeo.
     """
 
     name: str
@@ -43,6 +44,18 @@ class Command(Generic[Options]):
     summary: str = ""
     usage: str = ""
     error_code: int = 1
+    beyond: str = ""
+
+    @property
+    def whole_description(self) -> str:
+        """The description with all that this program does beyond skopeo."""
+        return "\n\n".join(filter(None, (self.description, self.beyond)))
+
+    @property
+    def takes_more(self) -> bool:
+        """Whether an argument can be repeated: one whose name ends with ``...``; only the last one as for skopeo."""
+        last = self.arguments.endswith(("...", "...]"))
+        return last or ("... " in self.arguments and program() != "skopeo")
 
     @contextmanager
     def coding_errors(self) -> Iterator[None]:
@@ -55,7 +68,7 @@ class Command(Generic[Options]):
             raise
 
     def check_count(self, given: Sequence[str]) -> None:
-        """Raise `UsageError` unless as many arguments are given as are named, or more if the name ends with ``...``.
+        """Raise `UsageError` unless as many arguments are given as are named, or more if a name ends with ``...``.
 
         Those in brackets at the end may be left out; if all are in brackets, the command itself checks them.
         """
@@ -70,7 +83,7 @@ class Command(Generic[Options]):
                     f"Try '{program()} {self.name} --help' for more information"
                 )
             return
-        more = self.arguments.endswith(("...", "...]"))
+        more = self.takes_more
         if len(wanted) <= len(given) and (more or len(given) <= len(names)):
             return
         if self.usage:
@@ -82,8 +95,9 @@ class Command(Generic[Options]):
             expected = f"At most {len(names)} arguments expected"
         stray = next((word for word in given if word in ("true", "false")), None)
         hint = f"; for a flag that is {stray} write --flag={stray}" if stray else _hint_of_order(self.name, given)
+        shown = self.arguments if more else self.arguments.replace("...", "")
         raise UsageError(
-            f"{expected}: {self.arguments}, got {len(given)}{hint}\n"
+            f"{expected}: {shown}, got {len(given)}{hint}\n"
             f"Try '{program()} {self.name} --help' for more information"
         )
 
@@ -130,6 +144,7 @@ SUMMARIES = {
     "attach": "Attach files to an image, such as lists of packages",
     "blob": "Download or upload single blobs of a registry",
     "cat": "Print a file of an image",
+    "catalog": "List the repositories of a registry",
     "completion": "Print a shell completion script for bash, zsh or fish",
     "config": "Show the values that are set for flags, and where",
     "copy": "Copy an image from one place to another",
@@ -157,7 +172,7 @@ SUMMARIES = {
     "prefetch": "Fetch the images of a lock file",
     "rebase": "Put an image onto another base image",
     "referrers": "List what refers to an image, such as signatures",
-    "serve": "Serve an OCI layout as a read-only registry",
+    "serve": "Serve an OCI layout as a registry",
     "standalone-sign": "Sign a manifest in a file with a GPG key",
     "standalone-verify": "Verify a signature of a manifest, both in files",
     "store": "List, measure, verify or prune the content store",

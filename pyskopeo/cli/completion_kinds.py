@@ -52,8 +52,8 @@ def argument_kinds(command: Command[object]) -> list[Kind]:
 
 
 def takes_more(command: Command[object]) -> bool:
-    """Return whether the last argument can be repeated."""
-    return command.arguments.rstrip("]").endswith("...")
+    """Return whether arguments can be repeated, before the last one or at the end."""
+    return command.takes_more
 
 
 def _argument_kind(name: str) -> Kind:

@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from ..access import Access, Writing
-from ..engine.plan import Form
-from ..engine.selection import Selection, parse_selection
-from ..errors import InvalidName
-from ..fast_dataclass import dataclass
-from ..interfaces import ImageReference
-from ..model.events import Report
-from ..model.reference import parse_additional_tag
-from ..transports import TRANSPORTS, parse_image_name
-from .access_options import AUTHFILE, RESUME, AccessOptions, access_flags
-from .command import Command, program
-from .content_flags import LAYERS, PLAN_JSON, REUSE, layers, plan_as_json, reuse
+from ..transports import TRANSPORTS
+from .access_options import AUTHFILE, RESUME, access_flags
+from .command import Command
+from .content_flags import LAYERS, PLAN_JSON, REUSE
+from .copy_options import CopyOptions, reading_access
 from .copy_result import CopyNames
-from .encryption_flags import ENCRYPTION, with_encryption
-from .flags import Flag, Parsed, UsageError, boolean, integer, listed
-from .format_flags import FORM, form
-from .layout_output_flags import LAYOUT_OUTPUT, LayoutOutput
+from .encryption_flags import ENCRYPTION
+from .flags import Flag, boolean, integer, listed
+from .format_flags import FORM
+from .layout_output_flags import LAYOUT_OUTPUT
 from .network_options import NETWORK, RANGES
-from .platform_flags import CHOOSING, COMMON_PLATFORMS, chosen_image, refuse_choice
+from .platform_flags import CHOOSING, COMMON_PLATFORMS
 from .progress import PROGRESS, reporting
 from .receipt_flag import RECEIPT, recording, write_receipt
-from .referrer_flags import REFERRERS, wanted_referrers
-from .signing_flags import SIGN_IDENTITY, SIGNING, SigningOptions
-
-if TYPE_CHECKING:
-    from ..model.referrer import WantedReferrers
+from .referrer_flags import REFERRERS
+from .signing_flags import SIGN_IDENTITY, SIGNING
 
 _FLAGS = (
     Flag("additional-tag", "additional tag for the image (docker:, docker-archive:, docker-daemon:)",
@@ -68,89 +55,33 @@ _FLAGS = (
     REUSE,
     Flag("image-parallel-copies", "maximum number of blobs copied in parallel (default: 6, and 18 small ones)",
          value="N", read=integer, default=0, group="network"),
+    Flag("keep-name", "name the image at the destination as at the source, in full, such as "
+         "docker.io/library/alpine:3.20 (oci:, oci-archive:, docker-archive:)", read=boolean, default=False,
+         group="destination"),
     *LAYOUT_OUTPUT,
     Flag("verify-existing", "verify the digests of blobs that exist at the destination", read=boolean, default=False,
          group="trust"),
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class CopyOptions:
-    """The options of ``copy``.
-
-    ``jobs`` is the maximum number of blobs in parallel, None: the default. ``steps`` is whether standard output is
-    for skopeo's lines, ``json`` whether the plan of a dry run is printed as JSON.
-    """
-
-    source: ImageReference
-    destination: ImageReference
-    selection: Selection
-    form: Form
-    writing: Writing
-    output: LayoutOutput
-    signing: SigningOptions
-    source_access: AccessOptions
-    destination_access: AccessOptions
-    jobs: int | None
-    progress: str
-    steps: bool
-    layers: bool
-    dry_run: bool
-    json: bool
-    digestfile: Path | None
-    receipt: Path | None
-    referrers: WantedReferrers | None
-
-    @classmethod
-    def of(cls, parsed: Parsed) -> CopyOptions:
-        """Read the options; raises `InvalidInput`."""
-        additional_tags = parsed.repeated("additional-tag", str)
-        source, destination = _parse_names(parsed.arguments, additional_tags)
-        dry_run = parsed.get("dry-run", bool)
-        selection = _selection(parsed)
-        output = LayoutOutput.of(parsed, parsed.arguments[1], several=selection.mode != "system")
-        return cls(
-            source=source,
-            destination=destination,
-            selection=selection,
-            form=with_encryption(output.form(form(parsed, parsed.arguments[1])), parsed),
-            output=output,
-            signing=SigningOptions.of(parsed, dry_run=dry_run),
-            writing=Writing(
-                additional_tags=additional_tags,
-                verify_existing=parsed.get("verify-existing", bool),
-                precompute_digests=parsed.get("dest-precompute-digests", bool),
-                reuse=reuse(parsed),
-                platforms=program() != "skopeo",
-                tag_platforms=output.tags,
-            ),
-            source_access=AccessOptions.of(parsed, "src-"),
-            destination_access=AccessOptions.of(parsed, "dest-"),
-            jobs=_jobs(parsed),
-            progress="none" if dry_run or parsed.get("quiet", bool) else parsed.get("progress", str),
-            steps=program() == "skopeo" and not _is_standard_output(parsed.arguments[1]),
-            layers=layers(parsed),
-            dry_run=dry_run,
-            json=plan_as_json(parsed),
-            digestfile=parsed.path("digestfile"),
-            receipt=None if dry_run else parsed.path("receipt"),
-            referrers=wanted_referrers(parsed),
-        )
-
-
 async def run(options: CopyOptions) -> int:
     """Copy the image, or print the plan for it; then write the digest file and the receipt."""
+    if len(options.sources) > 1:
+        from .copy_several import run_several
+
+        return await run_several(options)
     from ..engine import run as engine
 
+    (source,) = options.sources
     signatures, output = not options.form.remove_signatures, options.output
     split = "" if options.dry_run else output.split
-    names = CopyNames(options.source.image_name, options.destination.image_name)
+    names = CopyNames(source.image_name, options.destination.image_name)
     with (
         reporting(options.progress, names, steps=options.steps, signatures=signatures) as shown,
         recording(options.receipt, shown) as (report, record),
         ExitStack() as stack,
     ):
-        reading = _reading(options, report)
+        reading = reading_access(options, report)
         writing = replace(options.destination_access.access(report), writing=options.writing)
         if split:
             from .split_copy import sharing_files, split_copied
@@ -158,7 +89,7 @@ async def run(options: CopyOptions) -> int:
             writing = stack.enter_context(sharing_files(writing))
         signers = options.signing.signers(writing)
         result = await engine.copy(
-            options.source,
+            source,
             options.destination,
             engine.CopyOptions(
                 options.selection, options.form, options.jobs, options.dry_run, options.layers,
@@ -174,11 +105,11 @@ async def run(options: CopyOptions) -> int:
     if options.dry_run:
         from .plan_view import print_dry_run
 
-        print_dry_run(result, options.source, options.destination, reading, signers, as_json=options.json)
+        print_dry_run(result, source, options.destination, reading, signers, as_json=options.json)
         return 0
     if record is not None and options.receipt is not None:
-        local = "store" if options.source.transport == "docker" else options.source.image_name
-        write_receipt(options.receipt, record.receipt(options.source.image_name, result, local=local).to_json())
+        local = "store" if source.transport == "docker" else source.image_name
+        write_receipt(options.receipt, record.receipt(source.image_name, result, local=local).to_json())
     if options.digestfile is not None:
         from ..storage.output_file import write_output
 
@@ -187,59 +118,9 @@ async def run(options: CopyOptions) -> int:
     return 0
 
 
-def _reading(options: CopyOptions, report: Report) -> Access:
-    access = options.source_access.access(report)
-    return replace(access, storage=replace(access.storage, max_inflated=options.form.max_inflated))
-
-
-def _parse_names(names: Sequence[str], tags: Sequence[str]) -> tuple[ImageReference, ImageReference]:
-    """Parse the two image names and check the additional tags; raises `InvalidName`, with skopeo's messages."""
-    parsed = []
-    for side, name in zip(("source", "destination"), names, strict=True):
-        try:
-            parsed.append(parse_image_name(name))
-        except InvalidName as error:
-            raise InvalidName(f"Invalid {side} name {name}: {error}") from None
-    source, destination = parsed
-    for tag in tags:
-        from ..transports import docker, docker_archive
-
-        try:
-            if isinstance(destination, docker.DockerReference):
-                parse_additional_tag(tag, destination.reference)
-            else:
-                docker_archive.parse_tag(tag)
-        except InvalidName as error:
-            raise InvalidName(f"error parsing additional-tag '{tag}': {error}") from None
-    return source, destination
-
-
-def _is_standard_output(name: str) -> bool:
-    """Return whether the image is an archive that is written to standard output, which then has nothing else."""
-    return name.partition(":")[2].partition(":")[0] in ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
-
-
-def _selection(parsed: Parsed) -> Selection:
-    platform = chosen_image(parsed)
-    choice, every = parsed.optional("multi-arch", str), parsed.get("all", bool)
-    if every and choice is not None:
-        raise UsageError("Cannot use --all and --multi-arch flags together")
-    if every or choice not in (None, "system"):
-        refuse_choice(parsed, "--all or --multi-arch")
-    strip = parsed.get("strip-removed-platforms", bool)
-    return parse_selection("all" if every else choice or "system", platform=platform, strip=strip)
-
-
-def _jobs(parsed: Parsed) -> int | None:
-    jobs = parsed.get("image-parallel-copies", int)
-    if jobs < 0:
-        raise UsageError("--image-parallel-copies: want 0 or more")
-    return jobs or None
-
-
 COMMAND = Command(
     name="copy",
-    arguments="SOURCE-IMAGE DESTINATION-IMAGE",
+    arguments="SOURCE-IMAGE... DESTINATION-IMAGE",
     description=(
         "Copy an image, or with --all every image of a list. Each of the image names has the form\n"
         '"transport:details". What is at the destination already is not transferred, and the same\n'
@@ -249,11 +130,16 @@ COMMAND = Command(
     examples=(
         "pyskopeo copy docker://quay.io/skopeo/stable:latest oci:skopeo:latest",
         "pyskopeo copy docker://alpine docker-archive:alpine.tar:alpine:latest",
-        "pyskopeo copy --all docker://alpine oci-archive:alpine.tar",
+        "pyskopeo copy docker://alpine:3.20 docker://redis:7 docker-archive:images.tar",
+        "pyskopeo copy --all --keep-name docker://alpine:3.20 oci-archive:alpine.tar",
         "pyskopeo copy oci:app:1.4 docker://registry.example.com/team/app:1.4",
         "pyskopeo copy --platform linux/arm64 --dry-run docker://alpine docker-daemon:alpine:latest",
     ),
     flags=_FLAGS,
+    beyond=(
+        "Several images go into one docker-archive:PATH, as docker save puts them there: each keeps its name, and\n"
+        "layers that they share are stored once."
+    ),
     read=CopyOptions.of,
     run=run,
 )

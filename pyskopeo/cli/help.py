@@ -30,7 +30,7 @@ EXAMPLES = (
 # The commands by what they are for.
 TASKS = {
     "Copy images": ("copy", "sync", "tag", "delete", "index", "rebase"),
-    "Look into images": ("inspect", "tree", "list-tags", "ls", "cat", "du", "diff", "extract", "export"),
+    "Look into images": ("inspect", "tree", "catalog", "list-tags", "ls", "cat", "du", "diff", "extract", "export"),
     "Verify and sign": (
         "verify", "generate-sigstore-key", "standalone-sign", "standalone-verify", "manifest-digest",
     ),
@@ -102,7 +102,7 @@ def command_help(command: Command[object]) -> str:
     names_images = "IMAGE" in command.arguments
     return "\n\n".join((
         _usage(usage_line(command)),
-        _described(command.description),
+        _described(command.whole_description),
         *([_section("Examples", _examples(command.examples))] if command.examples else []),
         *(_section(title, flag_table(flags, column)) for title, flags in flags_by_group(command.flags)),
         _global_flags(),

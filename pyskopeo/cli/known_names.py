@@ -18,7 +18,7 @@ from .command import GLOBAL, Command, every_command, program
 _COMMANDS = """
     attach
     blob-get blob-put
-    cat completion config copy credential-helper
+    cat catalog completion config copy credential-helper
     delete detach diff download du
     export extract
     generate-sigstore-key
@@ -43,15 +43,15 @@ _FLAGS = """
     dest-force-compress-format dest-layout-profile dest-no-creds dest-oci-accept-uncompressed-layers
     dest-password dest-precompute-digests dest-registry-token dest-shared-blob-dir dest-tls-verify dest-username
     devices digestfile dry-run
-    encrypt-layer encryption-key exclude
+    encrypt-layer encryption-key exclude exclude-repository
     files filter final-image-name final-image-tag format from
     get-login
     hash-format html
-    image-digest image-name image-parallel-copies image-tag include insecure-policy
+    image-digest image-name image-parallel-copies image-tag include include-repository insecure-policy
     jobs json
-    keep-going key
+    keep-going keep-name key
     latest layer layers limit-rate limit-rate-per-host listen long
-    manifest-digest max-inflated max-retry-after max-size media-type multi-arch
+    manifest-digest map max-inflated max-retry-after max-size media-type multi-arch
     new-base no-add no-creds no-files no-referrers no-resume no-tags
     offline old-base older-than os os-feature os-version out output output-prefix override-arch override-os
     override-variant overwrite
@@ -69,6 +69,7 @@ _FLAGS = """
     table tag-only tag-platforms times tls-details tls-verify tmpdir trust-realm trusted-root type
     update user-agent-prefix username
     variant verbose verify-existing
+    writable
 """
 COMMANDS = frozenset(_COMMANDS.split())
 FLAGS = frozenset(_FLAGS.split())

@@ -64,6 +64,8 @@ def command_help(command: Command[object]) -> str:
     examples = "\n".join(f"  {example}" for example in command.examples)
     flags = f"Flags:\n{usage(command.flags)}\n\n" if command.flags else ""
     arguments = f" {command.arguments}" if command.arguments else ""
+    if not command.takes_more:
+        arguments = arguments.replace("...", "")
     return (
         f"{_described(command.description)}\n\nUsage:\n  {program()} {command.name} [command flags]{arguments}\n\n"
         f"Examples:\n{examples}\n\n{flags}Global Flags:\n{usage(GLOBAL)}"

@@ -19,6 +19,7 @@ from .command import Command, program
 from .copy_result import CopyNames
 from .flags import Flag, Parsed, UsageError, boolean, integer
 from .format_flags import FORM, compresses_plain_layers, manifest_format
+from .mirror_flags import MIRROR, renaming, repository_selection
 from .network_options import NETWORK, RANGES
 from .platform_flags import CHOOSING, chosen_image, refuse_choice
 from .progress import PROGRESS, registry_report
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
 
 _FORM = ("format", "preserve-digests", "remove-signatures", "remove-list-signatures", "max-inflated")
 _FLAGS = (
-    Flag("src", "transport of SOURCE: docker, dir, oci or yaml", short="s", value="TRANSPORT", default="",
-         offered=("docker", "dir", "oci", "yaml"), group="source"),
+    Flag("src", "transport of SOURCE: docker, registry, dir, oci or yaml", short="s", value="TRANSPORT", default="",
+         offered=("docker", "registry", "dir", "oci", "yaml"), group="source"),
     Flag("dest", "transport of DESTINATION: docker, dir or oci", short="d", value="TRANSPORT", default="",
          offered=("docker", "dir", "oci"), group="destination"),
     Flag("scoped", "append the full source path to DESTINATION", read=boolean, default=False, group="destination"),
@@ -43,6 +44,7 @@ _FLAGS = (
     Flag("all", "copy every image of a list, not only that of one platform", short="a", read=boolean, default=False,
          group="images"),
     *CHOOSING,
+    *MIRROR,
     Flag("include", "copy only images whose tag or full name contains a match of REGEX", value="REGEX", repeat=True,
          group="images"),
     Flag("exclude", "do not copy images whose tag or full name contains a match of REGEX", value="REGEX", repeat=True,
@@ -176,6 +178,8 @@ def _request(parsed: Parsed) -> SyncRequest:
     if jobs < 1:
         raise UsageError("--jobs: want 1 or more")
     transport = parsed.get("dest", str)
+    if program() == "skopeo" and parsed.get("src", str) == "registry":
+        raise UsageError('"registry" is not a valid source transport: want docker, dir, oci or yaml')
     return SyncRequest(
         source_transport=parsed.get("src", str),
         source=source,
@@ -199,6 +203,8 @@ def _request(parsed: Parsed) -> SyncRequest:
         record=_record(transport, destination),
         guard=partial(bounded, "choosing images"),
         referrers=wanted_referrers(parsed),
+        repositories=repository_selection(parsed),
+        renaming=renaming(parsed),
     )
 
 
@@ -225,10 +231,11 @@ COMMAND = Command(
     description=(
         "Copy all images of SOURCE that are missing or out of date at DESTINATION. Both are given without a\n"
         "transport, which --src and --dest select:\n\n"
-        "  docker  HOST/REPOSITORY[:TAG]: an image, or all tags of a repository\n"
-        "  dir     a directory: every image in it; as a destination, one directory for each image\n"
-        "  oci     a layout: every image in it; the reference name is the name of the image\n"
-        "  yaml    a file that lists registries, repositories and tags, as in skopeo-sync(1)\n\n"
+        "  docker    HOST/REPOSITORY[:TAG]: an image, or all tags of a repository\n"
+        "  registry  HOST[/PATH]: all tags of all repositories, or of those below PATH\n"
+        "  dir       a directory: every image in it; as a destination, one directory for each image\n"
+        "  oci       a layout: every image in it; the reference name is the name of the image\n"
+        "  yaml      a file that lists registries, repositories and tags, as in skopeo-sync(1)\n\n"
         "--include and --exclude search the tag and HOST/REPOSITORY:TAG: '^1\\.' matches the start of a tag.\n"
         "A record of the copied images is kept in DESTINATION/.pyskopeo-sync.json (for docker in the user's\n"
         "cache directory), so that the next run only asks whether the source has changed. It can be deleted."
@@ -236,6 +243,7 @@ COMMAND = Command(
     examples=(
         "pyskopeo sync --src docker --dest dir --scoped registry.example.com/busybox /media/usb",
         "pyskopeo sync --src docker --dest docker --latest 3 --all docker.io/library/nginx mirror.example.com/hub",
+        "pyskopeo sync --src registry --dest docker --map '^[^/]*/old/=new/' registry.example.com mirror.example.com",
         "pyskopeo sync --src yaml --dest oci --keep-going --report done.json images.yaml mirror",
     ),
     flags=_FLAGS,

@@ -5,7 +5,7 @@ Written by scripts/sync_client from the async methods: change those.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -62,6 +62,25 @@ class BlockingImageMethods(BlockingBase):
             signers=signers, sign_identity=sign_identity, jobs=jobs, report=report,
         ))  # fmt: skip
 
+    def copy_images(
+        self,
+        sources: Sequence[str],
+        destination: str,
+        *,
+        platform: Platform | Choice | str | None = None,
+        form: Form = DEFAULT_FORM,
+        jobs: int | None = None,
+        report: Report | None = None,
+    ) -> tuple[Digest, ...]:
+        """Copy images (``transport:details``) into one new ``docker-archive:PATH``; return their digests there.
+
+        ``platform`` and ``report`` are as for `copy`, all else as for the function `pyskopeo.copy_images`, and so are
+        the errors.
+        """
+        return self._run(partial(
+            self._client.copy_images, sources, destination, platform=platform, form=form, jobs=jobs, report=report,
+        ))  # fmt: skip
+
     def plan(
         self,
         source: str,
@@ -96,6 +115,9 @@ class BlockingImageMethods(BlockingBase):
         exclude: Sequence[str] = (),
         semver: str | None = None,
         latest: int = 0,
+        include_repositories: Sequence[str] = (),
+        exclude_repositories: Sequence[str] = (),
+        renaming: Sequence[str] | Mapping[str, str] = (),
         scoped: bool = False,
         append_suffix: str = "",
         form: Form = DEFAULT_FORM,
@@ -108,16 +130,17 @@ class BlockingImageMethods(BlockingBase):
     ) -> SyncReport:
         """Copy all images of ``source`` that are missing or out of date at ``destination``; return their results.
 
-        ``source`` is ``docker://HOST/REPOSITORY[:TAG]``, ``dir:PATH``, ``oci:PATH`` or ``yaml:FILE``, ``destination``
-        is ``docker://HOST[/PATH]``, ``dir:PATH`` or ``oci:PATH``. ``platform``, ``all_platforms`` and ``selection`` are
-        as for `copy`, all else as for the function `pyskopeo.sync_images`, and so are the errors. A run has connections
-        of its own, which its images share.
+        ``source`` is ``docker://HOST/REPOSITORY[:TAG]``, ``registry:HOST[/PATH]``, ``dir:PATH``, ``oci:PATH`` or
+        ``yaml:FILE``, ``destination`` is ``docker://HOST[/PATH]``, ``dir:PATH`` or ``oci:PATH``. ``platform``,
+        ``all_platforms`` and ``selection`` are as for `copy`, all else as for the function `pyskopeo.sync_images`, and
+        so are the errors. A run has connections of its own, which its images share.
         """
         return self._run(partial(
             self._client.sync, source, destination, platform=platform, all_platforms=all_platforms,
-            selection=selection, include=include, exclude=exclude, semver=semver, latest=latest, scoped=scoped,
-            append_suffix=append_suffix, form=form, referrers=referrers, signers=signers, keep_going=keep_going,
-            dry_run=dry_run, jobs=jobs, report=report,
+            selection=selection, include=include, exclude=exclude, semver=semver, latest=latest,
+            include_repositories=include_repositories, exclude_repositories=exclude_repositories, renaming=renaming,
+            scoped=scoped, append_suffix=append_suffix, form=form, referrers=referrers, signers=signers,
+            keep_going=keep_going, dry_run=dry_run, jobs=jobs, report=report,
         ))  # fmt: skip
 
     def inspect(self, name: str, *, platform: Platform | Choice | str | None = None) -> Inspection:

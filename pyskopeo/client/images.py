@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -65,6 +65,30 @@ class ImageMethods(ClientBase):
                 destination_access=replace(accesses.writing, writing=writing),
             )  # fmt: skip
 
+    async def copy_images(
+        self,
+        sources: Sequence[str],
+        destination: str,
+        *,
+        platform: Platform | Choice | str | None = None,
+        form: Form = DEFAULT_FORM,
+        jobs: int | None = None,
+        report: Report | None = None,
+    ) -> tuple[Digest, ...]:
+        """Copy images (``transport:details``) into one new ``docker-archive:PATH``; return their digests there.
+
+        ``platform`` and ``report`` are as for `copy`, all else as for the function `pyskopeo.copy_images`, and so are
+        the errors.
+        """
+        from ..api.several_images import copy_images
+
+        wanted = _selection(platform, None, all_platforms=False)
+        async with self._call(*sources, destination, report=report) as accesses:
+            return await copy_images(
+                sources, destination, selection=wanted, form=form, jobs=jobs, report=self._report,
+                source_access=accesses.reading, destination_access=accesses.writing,
+            )  # fmt: skip
+
     async def plan(
         self,
         source: str,
@@ -103,6 +127,9 @@ class ImageMethods(ClientBase):
         exclude: Sequence[str] = (),
         semver: str | None = None,
         latest: int = 0,
+        include_repositories: Sequence[str] = (),
+        exclude_repositories: Sequence[str] = (),
+        renaming: Sequence[str] | Mapping[str, str] = (),
         scoped: bool = False,
         append_suffix: str = "",
         form: Form = DEFAULT_FORM,
@@ -115,10 +142,10 @@ class ImageMethods(ClientBase):
     ) -> SyncReport:
         """Copy all images of ``source`` that are missing or out of date at ``destination``; return their results.
 
-        ``source`` is ``docker://HOST/REPOSITORY[:TAG]``, ``dir:PATH``, ``oci:PATH`` or ``yaml:FILE``, ``destination``
-        is ``docker://HOST[/PATH]``, ``dir:PATH`` or ``oci:PATH``. ``platform``, ``all_platforms`` and ``selection`` are
-        as for `copy`, all else as for the function `pyskopeo.sync_images`, and so are the errors. A run has connections
-        of its own, which its images share.
+        ``source`` is ``docker://HOST/REPOSITORY[:TAG]``, ``registry:HOST[/PATH]``, ``dir:PATH``, ``oci:PATH`` or
+        ``yaml:FILE``, ``destination`` is ``docker://HOST[/PATH]``, ``dir:PATH`` or ``oci:PATH``. ``platform``,
+        ``all_platforms`` and ``selection`` are as for `copy`, all else as for the function `pyskopeo.sync_images`, and
+        so are the errors. A run has connections of its own, which its images share.
         """
         from ..syncing.by_name import registries_of, sync_images
 
@@ -129,8 +156,9 @@ class ImageMethods(ClientBase):
         async with self._call() as accesses:
             return await sync_images(
                 source, destination, selection=wanted, include=include, exclude=exclude, semver=semver, latest=latest,
-                scoped=scoped, append_suffix=append_suffix, form=form, referrers=referrers, signers=signers,
-                keep_going=keep_going, dry_run=dry_run, jobs=jobs, report=report,
+                include_repositories=include_repositories, exclude_repositories=exclude_repositories,
+                renaming=renaming, scoped=scoped, append_suffix=append_suffix, form=form, referrers=referrers,
+                signers=signers, keep_going=keep_going, dry_run=dry_run, jobs=jobs, report=report,
                 source_access=accesses.reading, destination_access=accesses.writing,
             )  # fmt: skip
 

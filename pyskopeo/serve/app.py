@@ -1,266 +1,126 @@
-"""The ASGI application: routes and endpoints of the distribution specification."""
+"""The ASGI application: which endpoint answers a request, and how errors are answered."""
 
 from __future__ import annotations
 
-import errno
-import os
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from io import FileIO
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ..errors import (
-    ContentMismatch,
-    InvalidContent,
-    InvalidDigest,
-    InvalidName,
-    NotFound,
-    PyskopeoError,
-    RegistryError,
-    StorageFailed,
-    Unsupported,
-)
-from ..model.descriptor import UNKNOWN_SIZE, Descriptor
-from ..model.digest import Digest
-from ..model.layout import INDEX_FILE, LAYOUT_FILE, check_layout_file
-from ..model.manifest import Manifest
-from ..model.strict_json import MANIFEST_LIMIT
-from ..model.verifier import Verifier
-from ..storage.files import digest_name, open_regular, read_bounded, storage_errors
-from ..storage.layout_referrers import LayoutReferrers, read_referrers
-from ..storage.oci_layout import DirectoryFiles
-from ..streams.cancellation import run_in_thread
-from ..streams.progress import uncounted
-from ..streams.pump import FileReader, NullSink, pump
-from .catalog import Catalog, FileState, IndexFile, file_state, is_repository, is_tag
-from .responses import (
-    VERSION,
-    Stream,
-    content_headers,
-    error_reply,
-    is_not_modified,
-    json_reply,
-    missing_extra,
-    page_reply,
-    reason,
-    referrers_reply,
-    refusal,
-    reply,
-    requested_range,
-)
+from ..errors import InvalidName, PyskopeoError, RegistryError
+from ..model.layout import LAYOUT_FILE, check_layout_file
+from ..storage.blob_links import is_registry_layout
+from ..storage.files import read_bounded
+from ..storage.registry_storage import RegistryStorage
+from .catalog import is_repository
+from .content import LayoutContent, RegistryContent
+from .paths import parse_path
+from .reading import ReadingEndpoints
+from .registry_content import StoredContent
+from .responses import error_reply, missing_extra, reason
+from .writing import WritingEndpoints
 
 if TYPE_CHECKING:
-
-    from starlette.applications import Starlette
     from starlette.requests import Request
-    from starlette.responses import Response
+    from starlette.types import Receive, Scope, Send
 
-# Error numbers for paths that are not those of a blob; EISDIR and EINVAL are for one that is not a regular file.
-_NO_BLOB = (errno.EISDIR, errno.EINVAL, errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP, errno.ENXIO)
+    from .paths import RegistryPath
 
-def application(layout: Path, repository: str | None = None) -> Starlette:
+    Endpoint: TypeAlias = Callable[[Request, RegistryPath], Awaitable[Any]]
+
+_READING = ("GET", "HEAD")
+
+
+def application(layout: Path, repository: str | None = None, *, writable: bool = False) -> RegistryApp:
     """Return an ASGI application that serves the image layout at ``layout``.
 
-    ``repository`` is the only repository that is served; None serves any name. Raises `Unsupported` if the
-    extra ``serve`` is not installed, `NotFound` or `InvalidContent` if ``layout`` is not an image layout,
+    ``repository`` is the only repository that is served; None serves any name. With ``writable`` it takes pushes: the
+    layout is made if it is missing, and consists of repositories from then on. Raises `Unsupported` if the extra
+    ``serve`` is not installed, `NotFound` or `InvalidContent` if ``layout`` is not an image layout, `StorageFailed`,
     and `InvalidName` for an invalid ``repository``.
     """
-    try:
-        from starlette.applications import Starlette
-        from starlette.exceptions import HTTPException
-        from starlette.routing import Route
-    except ImportError:
-        raise missing_extra() from None
-
     if repository is not None and not is_repository(repository):
         raise InvalidName(f"invalid repository name {repository!a}")
+    layout = layout.absolute()
+    storage = RegistryStorage(layout)
+    if writable:
+        storage.create()
     marker = layout / LAYOUT_FILE
     check_layout_file(read_bounded(marker, 1024 * 1024), str(marker))
-    registry = _Registry(layout.absolute(), repository)
-    app = Starlette(
-        routes=[
-            Route("/v2", registry.base),
-            Route("/v2/", registry.base),
-            Route("/v2/_catalog", registry.catalog),
-            Route("/v2/{name:path}/manifests/{reference}", registry.manifest),
-            Route("/v2/{name:path}/blobs/{digest}", registry.blob),
-            Route("/v2/{name:path}/tags/list", registry.tags),
-            Route("/v2/{name:path}/referrers/{digest}", registry.referrers),
-        ],
-        exception_handlers={HTTPException: _on_no_route, PyskopeoError: _on_error},
-    )
-    app.router.redirect_slashes = False
-    return app
+    content: RegistryContent = LayoutContent(layout, repository)
+    if is_registry_layout(layout):
+        content = StoredContent(storage, repository)
+    return RegistryApp(content, storage if writable else None)
 
 
-class _Registry:
-    """The endpoints. Files are read in worker threads, by paths that consist of parsed digests only."""
+class RegistryApp:
+    """The registry over some ``content``; with ``storage`` it takes pushes and deletions, too.
 
-    def __init__(self, layout: Path, repository: str | None) -> None:
-        self._blobs = layout / "blobs"
-        self._repository = repository
-        self._title = repository or (layout.name if is_repository(layout.name) else "image")
-        self._index = IndexFile(layout / INDEX_FILE)
-        self._verified_links: dict[Digest, FileState] = {}
-        self._files = DirectoryFiles(layout)
-        self._referrers: tuple[Catalog, LayoutReferrers] | None = None
+    A middleware may set ``pyskopeo.may`` in the scope: a function of a repository and of ``pull``, ``push`` or
+    ``delete`` that says whether the client may do that. It is asked about repositories that are not in the path.
+    """
 
-    async def base(self, request: Request) -> Response:
-        """``/v2/``: the registry supports the specification."""
-        return json_reply(request, {})
-
-    async def catalog(self, request: Request) -> Response:
-        """``/v2/_catalog``: one name only, although any is served, so that mirrors copy the layout once."""
-        return page_reply(request, {}, "repositories", [self._title])
-
-    async def tags(self, request: Request) -> Response:
-        """``tags/list`` (distribution specification, "Listing Tags")."""
-        name = self._name(request)
-        return page_reply(request, {"name": name}, "tags", (await self._catalog()).tags_in(name))
-
-    async def manifest(self, request: Request) -> Response:
-        """A manifest by tag or digest (distribution specification, "Pulling manifests")."""
-        from anyio import to_thread
-
-        name, reference = self._name(request), request.path_params["reference"]
-        requested = _digest(reference) if ":" in reference else None
-        if requested is None and not is_tag(reference):
-            raise refusal(400, "TAG_INVALID", f"invalid tag {ascii(reference)[:140]}")
-        catalog = await self._catalog()
-        digest = requested or catalog.resolve(name, reference)
-        if digest is None:
-            ambiguous = reference in catalog.ambiguous
-            why = "is claimed by several images, pull by digest" if ambiguous else "is not in this layout"
-            raise refusal(404, "MANIFEST_UNKNOWN", f"tag {reference} {why}")
-        manifest = catalog.synthesized.get(digest)
-        if manifest is None:
-            manifest = await to_thread.run_sync(self._manifest, digest, catalog)
-        return reply(request, 200, manifest.raw, content_headers(digest, manifest.media_type))
-
-    async def blob(self, request: Request) -> Response | Stream:
-        """A blob or a range of it (distribution specification, "Pulling blobs")."""
-        from anyio import to_thread
-
-        self._name(request)
-        digest = _digest(request.path_params["digest"])
-        headers = VERSION | content_headers(digest, "application/octet-stream") | {"Accept-Ranges": "bytes"}
-        with ExitStack() as stack:
-            file, linked = await to_thread.run_sync(self._open, digest)
-            stack.enter_context(file)
-            if linked:
-                await self._verify_link(digest, file)
-            size = os.fstat(file.fileno()).st_size
-            headers["Content-Length"] = str(size)
-            if request.method == "HEAD" or is_not_modified(request, headers):
-                return reply(request, 200, b"", headers)
-            part = requested_range(request, headers, size)
-            if part is None:
-                part, status = range(size), 200
-            elif part:
-                status = 206
-                headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{size}"
-                headers["Content-Length"] = str(len(part))
-            else:
-                extent = {"Content-Range": f"bytes */{size}", "Accept-Ranges": "bytes"}
-                return error_reply(request, 416, "RANGE_INVALID", f"the blob has {size} bytes", extent)
-            stack.pop_all()
-        return Stream(file, part, status, headers)
-
-    async def referrers(self, request: Request) -> Response:
-        """The manifests whose subject is a digest (distribution specification, "Listing Referrers")."""
-        self._name(request)
-        digest = _digest(request.path_params["digest"])
-        catalog = await self._catalog()
-        if self._referrers is None or self._referrers[0] is not catalog:
-            entries = [Descriptor(media_type, one, UNKNOWN_SIZE) for one, media_type in catalog.types.items()]
-            self._referrers = catalog, await run_in_thread(lambda: read_referrers(self._files, entries))
-        found = self._referrers[1].by_subject.get(digest, {})
-        return referrers_reply(request, [one.descriptor for one in found.values()])
-
-    def _name(self, request: Request) -> str:
-        name: str = request.path_params["name"]
-        if not is_repository(name):
-            raise refusal(400, "NAME_INVALID", f"invalid repository name {ascii(name)[:300]}")
-        if self._repository not in (None, name):
-            raise refusal(404, "NAME_UNKNOWN", f"repository {name} is not served here, {self._repository} is")
-        return name
-
-    async def _catalog(self) -> Catalog:
-        from anyio import to_thread
-
+    def __init__(self, content: RegistryContent, storage: RegistryStorage | None = None) -> None:
         try:
-            return await to_thread.run_sync(self._index.catalog)
-        except NotFound:
-            raise refusal(404, "NAME_UNKNOWN", "the layout has no index.json yet") from None
+            from starlette.requests import Request
+        except ImportError:
+            raise missing_extra() from None
+        self._request = Request
+        self.storage = storage
+        self._read_only = storage is None
+        self._endpoints = _endpoints(ReadingEndpoints(content), None if storage is None else WritingEndpoints(storage))
 
-    def _manifest(self, digest: Digest, catalog: Catalog) -> Manifest:
-        """Read and verify a manifest; other content is unknown, or invalid if index.json lists it."""
-        with _unknown("MANIFEST_UNKNOWN", digest):
-            try:
-                raw = read_bounded(self._blobs / digest_name(digest), MANIFEST_LIMIT)
-                return Manifest.parse(raw, content_type=catalog.types.get(digest, ""), expected=digest)
-            except (InvalidContent, Unsupported) as error:
-                if digest in catalog.types or isinstance(error, ContentMismatch):
-                    raise refusal(500, "MANIFEST_INVALID", f"{digest}: {reason(error)}") from error
-                raise refusal(404, "MANIFEST_UNKNOWN", f"{digest} is not a manifest") from error
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        from starlette.requests import ClientDisconnect
 
-    def _open(self, digest: Digest) -> tuple[FileIO, bool]:
-        """Open a blob; returns it and whether its path is a symbolic link."""
-        path = self._blobs / digest_name(digest)
-        with _unknown("BLOB_UNKNOWN", digest):
-            file = FileIO(open_regular(path))
-            try:
-                with storage_errors("reading a blob"):
-                    return file, not os.path.samestat(path.lstat(), os.fstat(file.fileno()))
-            except BaseException:
-                file.close()
-                raise
-
-    async def _verify_link(self, digest: Digest, file: FileIO) -> None:
-        """Verify the target of a link, once until it changes."""
-        fd = file.fileno()
-        state, size = file_state(fd), os.fstat(fd).st_size
-        if self._verified_links.get(digest) == state:
+        if scope["type"] != "http":
             return
+        request = self._request(scope, receive)
         try:
-            verifier = Verifier(Descriptor("", digest, size))
-            reader = FileReader(fd, Path(digest_name(digest)), 0, size)
-            await run_in_thread(lambda: pump(reader, NullSink(), verifier, uncounted))
-        except (ContentMismatch, Unsupported):
-            raise refusal(404, "BLOB_UNKNOWN", f"{digest} is a link to other content") from None
-        self._verified_links[digest] = state
+            response = await self._answer(request)
+        except ClientDisconnect:
+            return
+        except PyskopeoError as error:
+            response = _error_answer(request, error)
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Any:
+        path = parse_path(request.scope["path"])
+        found = self._endpoints.get(path.kind, {}) if path is not None else {}
+        endpoint = found.get(request.method)
+        if endpoint is not None and path is not None:
+            return await endpoint(request, path)
+        if request.method in _READING:
+            return error_reply(request, 404, "UNSUPPORTED", "this registry has no such endpoint")
+        if self._read_only:
+            message = "this registry is read-only: it serves an image layout and takes no changes"
+            return error_reply(request, 405, "UNSUPPORTED", message, {"Allow": ", ".join(_READING)})
+        if not found:
+            return error_reply(request, 404, "UNSUPPORTED", "this registry has no such endpoint")
+        message = f"this endpoint does not have the method {ascii(request.method)[1:-1][:20]}"
+        return error_reply(request, 405, "UNSUPPORTED", message, {"Allow": ", ".join(found)})
 
 
-@contextmanager
-def _unknown(code: str, digest: Digest) -> Iterator[None]:
-    """Report a missing file, and a path that is not a regular file, as a 404 with an error ``code``."""
-    try:
-        yield
-    except NotFound:
-        raise refusal(404, code, f"{digest} is not in this layout") from None
-    except StorageFailed as error:
-        if error.errno not in _NO_BLOB:
-            raise
-        raise refusal(404, code, f"{digest} is not in this layout") from None
+def _endpoints(reading: ReadingEndpoints, writing: WritingEndpoints | None) -> Mapping[str, dict[str, Endpoint]]:
+    found: dict[str, dict[str, Endpoint]] = {
+        "base": dict.fromkeys(_READING, reading.base),
+        "catalog": dict.fromkeys(_READING, reading.catalog),
+        "tags": dict.fromkeys(_READING, reading.tags),
+        "manifests": dict.fromkeys(_READING, reading.manifest),
+        "blobs": dict.fromkeys(_READING, reading.blob),
+        "referrers": dict.fromkeys(_READING, reading.referrers),
+    }
+    if writing is not None:
+        found["manifests"] |= {"PUT": writing.put_manifest, "DELETE": writing.delete_manifest}
+        found["blobs"] |= {"DELETE": writing.delete_blob}
+        found["uploads"] = {"POST": writing.begin_upload}
+        found["upload"] = {
+            "GET": writing.upload_status, "HEAD": writing.upload_status, "PATCH": writing.append_chunk,
+            "PUT": writing.finish_upload, "DELETE": writing.cancel_upload,
+        }  # fmt: skip
+    return found
 
 
-def _digest(text: str) -> Digest:
-    try:
-        return Digest.parse(text)
-    except InvalidDigest as error:
-        raise refusal(400, "DIGEST_INVALID", str(error)) from None
-
-
-async def _on_error(request: Request, error: Exception) -> Response:
+def _error_answer(request: Request, error: PyskopeoError) -> Any:
     if isinstance(error, RegistryError):
         return error_reply(request, error.status, error.codes[0], str(error))
-    assert isinstance(error, PyskopeoError)
     return error_reply(request, 500, "UNKNOWN", f"the layout cannot be read: {reason(error)}")
-
-
-async def _on_no_route(request: Request, _refused: Exception) -> Response:
-    if request.method in ("GET", "HEAD"):
-        return error_reply(request, 404, "UNSUPPORTED", "this registry has no such endpoint")
-    message = "this registry is read-only: it serves an image layout and takes no changes"
-    return error_reply(request, 405, "UNSUPPORTED", message, {"Allow": "GET, HEAD"})

@@ -11,7 +11,7 @@ may ask the proxy may read what these credentials can read. It takes no pushes.
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from ..errors import InvalidDigest, PyskopeoError
 from ..model.digest import Digest
 from ..model.events import Event, Warned, ignore
 from ..model.reference import Reference, is_tag
+from .catalog import order
 from .paths import RegistryPath, parse_path
 from .proxy_blob import ProxiedBlob
 from .proxy_content import ProxyContent
@@ -35,6 +36,7 @@ from .responses import (
     referrers_reply,
     refusal,
     reply,
+    requested_page,
     requested_range,
 )
 from .upstream_connections import UpstreamConnections
@@ -42,6 +44,7 @@ from .upstreams import Upstream, Upstreams
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+    from starlette.responses import Response
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from ..access import Access
@@ -118,9 +121,13 @@ class Proxy:
             return error_reply(request, 404, "UNSUPPORTED", "this registry has no such endpoint")
         if path.kind == "base":
             return json_reply(request, {})
+        may = request.scope.get("pyskopeo.may", _everything)
         if path.kind == "catalog":
-            return page_reply(request, {}, "repositories", await self.content.repositories())
+            names = [name for name in await self.content.repositories() if may(name, "pull")]
+            return _list_reply(request, {}, "repositories", names, VERSION)
         name = self._upstreams.reference(path.repository, request.query_params.get("ns"))
+        if not any(may(one, "pull") for one in self._upstreams.names_of(name)):
+            raise refusal(403, "DENIED", f"{name.name} may not be pulled by this user")
         if path.kind == "manifests":
             return await self._manifest(request, name, path)
         if path.kind == "blobs":
@@ -128,7 +135,7 @@ class Proxy:
         if path.kind == "tags":
             tags = await self.content.tags(name)
             headers = self._headers(request, name, tags.problem)
-            return page_reply(request, {"name": path.repository}, "tags", tags.value, headers)
+            return _list_reply(request, {"name": path.repository}, "tags", sorted(tags.value, key=order), headers)
         return await self._list_referrers(request, self._with_digest(name, path))
 
     async def _manifest(self, request: Request, name: Reference, path: RegistryPath) -> ASGIApp:
@@ -187,3 +194,18 @@ class Proxy:
 
     def _warn(self, message: str) -> None:
         self._report(Warned(message))
+
+
+def _everything(_repository: str, _action: str) -> bool:
+    """Return whether a client may do something, where nobody says otherwise."""
+    return True
+
+
+def _list_reply(
+    request: Request, value: dict[str, object], key: str, names: Sequence[str], headers: Mapping[str, str]
+) -> Response:
+    """Return the page of sorted names that a client asks for."""
+    last, count = requested_page(request)
+    if last:
+        names = [name for name in names if order(name) > order(last)]
+    return page_reply(request, value, key, names[:count], more=len(names) > count, more_headers=headers)

@@ -1,4 +1,4 @@
-"""HTTP responses of a read-only registry: JSON, errors, pages of lists, and ranges of files."""
+"""HTTP responses of a registry: JSON, errors, pages of lists, and ranges of files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from ..model import mediatype
 from ..model.digest import Digest
 from ..storage.files import storage_errors
 from ..streams.pump import BUFFER_SIZE
-from .catalog import order
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -31,6 +30,8 @@ _SMALL = 128 * 1024
 # An extension of ASGI; see `fast_protocol`.
 SEND_FILE = "http.response.zerocopysend"
 _COUNT = re.compile(r"[0-9]{1,9}", re.ASCII)
+# The longest page of tags or repositories; there is a Link to the next one.
+MAX_NAMES = 10_000
 VERSION = {"Docker-Distribution-API-Version": "registry/2.0"}
 
 
@@ -152,27 +153,26 @@ def json_reply(request: Request, value: object, status: int = 200, headers: Mapp
     return reply(request, status, body, {"Content-Type": "application/json", **headers})
 
 
-def page_reply(
-    request: Request, value: dict[str, object], key: str, names: Sequence[str], headers: Mapping[str, str] = VERSION
-) -> Response:
-    """Return the page of ``names`` selected by ``n`` and ``last``, with a Link to the next ("Listing Tags").
+def requested_page(request: Request) -> tuple[str, int]:
+    """Return ``last`` and ``n`` of a request for a list ("Listing Tags"), the latter limited; raises a refusal."""
+    count = request.query_params.get("n")
+    if count is not None and not _COUNT.fullmatch(count):
+        raise refusal(400, "PAGINATION_NUMBER_INVALID", f"n is {ascii(count)[:40]}, want a number")
+    return request.query_params.get("last", ""), min(MAX_NAMES, MAX_NAMES if count is None else int(count))
 
-    ``headers`` are sent, too.
-    """
+
+def page_reply(
+    request: Request, value: dict[str, object], key: str, names: Sequence[str], *,
+    more: bool, more_headers: Mapping[str, str] = VERSION,
+) -> Response:  # fmt: skip
+    """Return a page of ``names``, with a Link to the next one if there are ``more``; ``more_headers`` are sent, too."""
     from urllib.parse import urlencode
 
-    if last := request.query_params.get("last"):
-        names = [name for name in names if order(name) > order(last)]
-    count, headers = request.query_params.get("n"), dict(headers)
-    if count is not None:
-        if not _COUNT.fullmatch(count):
-            raise refusal(400, "PAGINATION_NUMBER_INVALID", f"n is {ascii(count)[:40]}, want a number")
-        page = names[: int(count)]
-        if page and len(page) < len(names):
-            kept = {"ns": namespace} if (namespace := request.query_params.get("ns")) is not None else {}
-            query = urlencode({"n": len(page), "last": page[-1], **kept})
-            headers["Link"] = f'<{request.url.path}?{query}>; rel="next"'
-        names = page
+    headers = dict(more_headers)
+    if names and more:
+        kept = {"ns": namespace} if (namespace := request.query_params.get("ns")) is not None else {}
+        query = urlencode({"n": len(names), "last": names[-1], **kept})
+        headers["Link"] = f'<{request.url.path}?{query}>; rel="next"'
     return json_reply(request, value | {key: names}, headers=headers)
 
 
@@ -195,7 +195,7 @@ def referrers_reply(
     entries: list[dict[str, Any]] = []
     size = 0
     for one in left:
-        entry = one.to_json() | {"artifactType": one.artifact_type}
+        entry = one.to_json() | ({"artifactType": one.artifact_type} if one.artifact_type else {})
         size += len(json.dumps(entry))
         if entries and size > _PAGE_SIZE:
             query["last"] = str(entries[-1]["digest"])
@@ -207,10 +207,11 @@ def referrers_reply(
 
 
 def error_reply(
-    request: Request, status: int, code: str, message: str, headers: Mapping[str, str] = VERSION
-) -> Response:
+    request: Request, status: int, code: str, message: str, headers: Mapping[str, str] = VERSION, *,
+    detail: object = None,
+) -> Response:  # fmt: skip
     """Return an error response (distribution specification, "Error Codes")."""
-    return json_reply(request, {"errors": [{"code": code, "message": message, "detail": None}]}, status, headers)
+    return json_reply(request, {"errors": [{"code": code, "message": message, "detail": detail}]}, status, headers)
 
 
 def refusal(status: int, code: str, message: str) -> RegistryError:

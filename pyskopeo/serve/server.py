@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,11 +23,17 @@ if TYPE_CHECKING:
 _GRACE = 2  # seconds
 
 
-async def serve(layout: Path, host: str, port: int, *, on_ready: Callable[[str, int], None]) -> None:
-    """Serve ``layout`` as `serve_application` serves an application; raises the errors of `application`, too."""
+async def serve(
+    layout: Path, host: str, port: int, *, on_ready: Callable[[str, int], None], writable: bool = False
+) -> None:
+    """Serve ``layout`` as `serve_application` serves an application; ``writable`` as for `application`.
+
+    Raises the errors of both.
+    """
     from anyio import to_thread
 
-    await serve_application(await to_thread.run_sync(application, layout), host, port, on_ready=on_ready)
+    app = await to_thread.run_sync(partial(application, layout, writable=writable))
+    await serve_application(app, host, port, on_ready=on_ready)
 
 
 async def serve_application(app: ASGIApp, host: str, port: int, *, on_ready: Callable[[str, int], None]) -> None:

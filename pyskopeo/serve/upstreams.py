@@ -76,6 +76,11 @@ class Upstreams:
             raise refusal(400, "NAME_INVALID", f"invalid repository name {ascii(path)[:300]}")
         return found
 
+    def names_of(self, reference: Reference) -> tuple[str, ...]:
+        """Return the names by which rules may mean a repository: with its host, and for the first upstream without."""
+        is_first = reference.registry == next(iter(self.by_name))
+        return (reference.name, reference.repository) if is_first else (reference.name,)
+
     def name_at(self, host: str) -> str:
         """Return the name of the upstream at a host; the host itself if it is that of none."""
         return next((one.name for one in self.by_name.values() if one.host == host), host)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from ..access import Access
 from ..engine.plan import DEFAULT_FORM, Form
 from ..engine.selection import Selection
-from ..errors import InvalidName
 from ..model.platform import Platform
 from ..model.reference import Reference
 from ..model.referrer import WantedReferrers
 from ..signatures.signer import Signer
+from .mapping import Renaming
+from .places import split_place
 from .record import record_path
+from .repository_selection import RepositorySelection, parse_registry_source
 from .sync import sync
 from .sync_request import IMAGES_AT_ONCE, SyncReport, SyncRequest, SyncSink, ignore
 from .tag_selection import TagSelection
@@ -27,6 +29,9 @@ async def sync_images(
     exclude: Sequence[str] = (),
     semver: str | None = None,
     latest: int = 0,
+    include_repositories: Sequence[str] = (),
+    exclude_repositories: Sequence[str] = (),
+    renaming: Sequence[str] | Mapping[str, str] = (),
     scoped: bool = False,
     append_suffix: str = "",
     form: Form = DEFAULT_FORM,
@@ -41,15 +46,18 @@ async def sync_images(
 ) -> SyncReport:
     """Copy all images of ``source`` that are missing or out of date at ``destination``, as the command ``sync`` does.
 
-    ``source`` is ``docker://HOST/REPOSITORY[:TAG]``, ``dir:PATH``, ``oci:PATH``, or ``yaml:FILE`` for a file that lists
-    images as skopeo-sync(1) says; ``destination`` is ``docker://HOST[/PATH]``, ``dir:PATH`` or ``oci:PATH``. ``scoped``
-    keeps the source's whole path below the destination, and ``append_suffix`` is appended to each name there.
+    ``source`` is ``docker://HOST/REPOSITORY[:TAG]``, ``registry:HOST[/PATH]`` for all repositories of a registry,
+    ``dir:PATH``, ``oci:PATH``, or ``yaml:FILE`` for a file that lists images as skopeo-sync(1) says; ``destination`` is
+    ``docker://HOST[/PATH]``, ``dir:PATH`` or ``oci:PATH``. ``scoped`` keeps the source's whole path below the
+    destination, and ``append_suffix`` is appended to each name there.
 
     ``selection`` chooses among the images of an index; None: the one for this machine's architecture, on Linux.
     ``include`` and ``exclude`` are regular expressions that are searched for in an image's tag and in its full name,
     ``semver`` is a range of versions such as ``>= 1.2, < 3``, and ``latest`` the number of the newest versions that are
     copied of each repository, 0 for all. They must be the program's own: matching may take very long for some
-    expressions. ``form``, ``referrers`` and ``signers`` are as for `copy`.
+    expressions. ``include_repositories`` and ``exclude_repositories`` are searched for in the names of the repositories
+    of a whole registry. ``renaming`` are rules ``REGEX=REPLACEMENT``, or a mapping from one to the other, for names at
+    the destination, see `RenamingRule`. ``form``, ``referrers`` and ``signers`` are as for `copy`.
 
     ``keep_going`` continues after an image has failed. ``dry_run`` lists the images and copies nothing. ``jobs`` is the
     maximum number of images copied concurrently. ``report`` is called with every event, in the event loop.
@@ -57,8 +65,8 @@ async def sync_images(
     Returns the result of each image. Raises `SyncFailed`, which has them too, when a source could not be listed or an
     image not copied; `InvalidInput` and `InvalidName` for arguments that are wrong.
     """
-    source_transport, source_place = _split(source)
-    destination_transport, destination_place = _split(destination)
+    source_transport, source_place = split_place(source)
+    destination_transport, destination_place = split_place(destination)
     writing = destination_access or Access.from_environ()
     request = SyncRequest(
         source_transport, source_place, destination_transport, destination_place,
@@ -66,27 +74,19 @@ async def sync_images(
         TagSelection.parse(include, exclude, latest, semver), form, keep_going, dry_run, jobs,
         record_path(destination_transport, destination_place, writing.storage.cache),
         referrers=referrers, signers=signers,
+        repositories=RepositorySelection.parse(include_repositories, exclude_repositories),
+        renaming=Renaming.parse(renaming),
     )  # fmt: skip
     return await sync(request, source_access=source_access, destination_access=writing, report=report)
 
 
 def registries_of(source: str, destination: str) -> Iterator[str]:
     """Yield the registries that a sync names, without those that a file lists; raises `InvalidName`."""
-    transport, place = _split(source)
+    transport, place = split_place(source)
     if transport == "docker":
         yield Reference.parse(place).registry
-    transport, place = _split(destination)
+    elif transport == "registry":
+        yield parse_registry_source(place)[0]
+    transport, place = split_place(destination)
     if transport == "docker":
         yield place.partition("/")[0]
-
-
-def _split(name: str) -> tuple[str, str]:
-    """Return the transport of a place and its name without it; which ones there are is for `SyncRequest.check`."""
-    transport, colon, place = name.partition(":")
-    if not colon or not place:
-        raise InvalidName(f'invalid name "{name}": want TRANSPORT:PLACE, as in docker://example.com/team or oci:images')
-    if transport != "docker":
-        return transport, place
-    if not place.startswith("//"):
-        raise InvalidName(f'invalid name "{name}": want "docker://{place}"')
-    return transport, place[2:]

@@ -9,25 +9,29 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from ..errors import InvalidContent, InvalidInput, InvalidName, PyskopeoError, prefix_errors
+from ..errors import InvalidContent, InvalidInput, InvalidName, PyskopeoError, RegistryError, prefix_errors
 from ..fast_dataclass import dataclass
 from ..model.reference import Reference
-from ..model.referrer import NO_REFERRERS, belongs_to_image, is_cosign_tag, is_referrers_tag
 from ..streams.concurrency import SingleFlight, each
-from .destination_names import check_distinct, destination_name, invalid_reference
+from . import registry_queries
+from .destination_names import check_distinct, invalid_reference
 from .local_sources import find_image_directories, list_layout_images, read_yaml_source
+from .repository_selection import parse_registry_source, repositories_below
+from .selected_images import selected_groups
 from .source_images import SourceImage, from_directory, from_layout, from_registry, parse_tag_or_digest
-from .sync_request import ImageGroup, Listing, LogMessage, SyncImage, SyncRequest, SyncSink
+from .sync_request import Listing, LogMessage, SyncRequest, SyncSink
 from .tag_selection import matching_pattern, matching_versions
 
 if TYPE_CHECKING:
     from ..access import Access
     from ..model.platform import Platform
     from ..registry.tag_pages import TagList
+    from .repository_selection import RepositorySelection
     from .yaml_source import ImageItem, RegistrySource
 
 ListImages: TypeAlias = Callable[[], Awaitable[list[SourceImage]]]
 ListTags: TypeAlias = Callable[[Reference, "Access"], Awaitable["TagList"]]
+ListRepositories: TypeAlias = Callable[[str, "Access"], Awaitable[list[str]]]
 ShareConnections: TypeAlias = "Callable[[Access], Awaitable[Access]]"
 _REPOSITORIES_AT_ONCE = 8
 
@@ -60,6 +64,7 @@ class _Lister:
     list_tags: ListTags
     share: ShareConnections
     report: SyncSink
+    list_repositories: ListRepositories = registry_queries.list_repositories
     guard: Callable[[], AbstractContextManager[None]] = nullcontext
     strict: bool = False
     failures: int = 0
@@ -207,6 +212,36 @@ class _Lister:
             return None
         return found
 
+    async def list_registry(self, source: str, wanted: RepositorySelection) -> None:
+        """List all tags of the repositories of a registry, ``HOST[:PORT][/PATH]``; the groups are in its order.
+
+        Raises `InvalidName`, and what `read_catalog` raises; a repository that cannot be listed is a failure.
+        """
+        host, path = parse_registry_source(source)
+        access = await self.share(self.access)
+        self._info("Getting repositories", registry=host)
+        names = repositories_below(await self.list_repositories(host, access), path)
+        with self.guard():
+            chosen = wanted.apply(names)
+        self._info(f"{len(chosen)} of {len(names)} repositories are wanted", registry=host)
+        found: list[tuple[str, list[SourceImage]]] = [(name, []) for name in dict.fromkeys(chosen)]
+
+        async def fill(one: tuple[str, list[SourceImage]]) -> None:
+            name, images = one
+            repository = Reference(host, name)
+            try:
+                tags = await self._repository_tags(repository, access)
+            except PyskopeoError as error:
+                if isinstance(error, RegistryError) and error.status == 404:  # emptied, but still in the catalog
+                    self.report(LogMessage("warning", f"{repository.name} has no list of tags: {error}"))
+                else:
+                    self._fail("Error processing repo, skipping", error, repo=repository.name)
+            else:
+                images += [from_registry(replace(repository, tag=tag)) for tag in tags]
+
+        await each(found, fill, at_once=_REPOSITORIES_AT_ONCE)
+        self.groups = [(access, images) for _, images in found if images]
+
     def list_dir(self, source: str) -> None:
         """List the images in and below a directory; raises `PathNotFound` and `StorageFailed`."""
         self.groups.append((self.access, [from_directory(source, path) for path in find_image_directories(source)]))
@@ -225,16 +260,18 @@ async def list_images(
     A repository of a YAML file that cannot be listed is reported and counted, the others are listed. Raises
     `InvalidInput` when there are no images, or two with the same name at the destination, and the source's errors.
     """
-    lister = _Lister(access, list_tags, share, report, request.guard)
+    lister = _Lister(access, list_tags, share, report, guard=request.guard)
     if request.source_transport == "docker":
         await lister.list_docker(request.source)
+    elif request.source_transport == "registry":
+        await lister.list_registry(request.source, request.repositories)
     elif request.source_transport == "yaml":
         await lister.list_yaml(request.source)
     elif request.source_transport == "dir":
         lister.list_dir(request.source)
     else:
         lister.list_oci(request.source, keep=request.destination_transport == "oci")
-    groups = _selected_groups(request, lister.groups, report)
+    groups = selected_groups(request, lister.groups, report)
     if not groups and request.source_transport != "yaml":
         found = sum(len(images) for _, images in lister.groups)
         left_out = f": {request.tag_selection.flags} selects none of the {found} there" if found else ""
@@ -252,44 +289,9 @@ async def list_yaml_images(
 
     Raises `StorageFailed`, `InvalidInput` and `TooLarge` for the file, and for everything that cannot be listed.
     """
-    lister = _Lister(access, list_tags, share, report, guard, strict=True)
+    lister = _Lister(access, list_tags, share, report, guard=guard, strict=True)
     await lister.list_yaml(source)
     return [(group, image) for group, images in lister.groups for image in images]
-
-
-def _selected_groups(
-    request: SyncRequest, groups: list[tuple[Access, list[SourceImage]]], report: SyncSink
-) -> tuple[ImageGroup, ...]:
-    """Apply the tag selection, name each image at the destination, and drop duplicates and empty groups.
-
-    What is copied with its image is dropped, too, indexes of the tag schema and cosign's tags: to copy one as an image
-    would undo what others have written there, and a policy that requires signatures would refuse it.
-    """
-    everything = [(number, image) for number, (_, found) in enumerate(groups) for image in found]
-    with request.guard():
-        selected = request.tag_selection.apply(everything, lambda one: (one[1].repository, one[1].tag))
-    images: dict[SyncImage, int] = {}
-    wanted = request.referrers or NO_REFERRERS
-    lists = tags = 0
-    for number, image in selected:
-        if wanted.copies(image.tag):
-            lists, tags = lists + is_referrers_tag(image.tag), tags + is_cosign_tag(image.tag)
-            continue
-        destination = destination_name(
-            request.destination_transport, request.destination, image.path,
-            scoped=request.scoped, suffix=request.suffix,
-        )  # fmt: skip
-        images.setdefault(SyncImage(image.source, destination, image.pinned, belongs_to_image(image.tag)), number)
-    for count, what in (
-        (lists, "lists of referrers are not copied as images: --referrers copies what they list"),
-        (tags, "of cosign's tags are not copied as images: --cosign-tags copies them with the images they are for"),
-    ):
-        if count:
-            report(LogMessage("info", f"{count} {what}"))
-    by_group: dict[int, list[SyncImage]] = {}
-    for named, number in images.items():
-        by_group.setdefault(number, []).append(named)
-    return tuple(ImageGroup(tuple(by_group[number]), groups[number][0]) for number in sorted(by_group))
 
 
 def _registry_access(access: Access, registry: RegistrySource) -> Access:

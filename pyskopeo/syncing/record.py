@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import InvalidContent, NotFound, PyskopeoError
 from ..fast_dataclass import dataclass
@@ -43,6 +43,25 @@ class Entry:
     digest: Digest
     options: str
 
+    def to_json(self) -> dict[str, str]:
+        """Return the JSON object of the entry."""
+        return {
+            "source": self.source, "sourceDigest": str(self.source_digest), "digest": str(self.digest),
+            "how": self.options,
+        }  # fmt: skip
+
+    @classmethod
+    def from_json(cls, value: object) -> Entry | None:
+        """Return the entry of a JSON object, None for one that is not valid."""
+        if not isinstance(value, dict):
+            return None
+        texts = [value.get(name) for name in ("source", "sourceDigest", "digest", "how")]
+        source, source_digest, digest, options = (text if isinstance(text, str) else "" for text in texts)
+        try:
+            return cls(source, Digest.parse(source_digest), Digest.parse(digest), options)
+        except InvalidContent:
+            return None
+
 
 def record_path(transport: str, destination: str, cache: Path | None) -> Path | None:
     """Return the path of the record for a destination: in it, or for a registry in the user's directory ``cache``."""
@@ -57,12 +76,16 @@ def record_path(transport: str, destination: str, cache: Path | None) -> Path | 
 class Record:
     """The entries by key, see `PresenceCheck.key`. ``path`` is the file, None to keep them for this run only.
 
+    ``entries`` are known without the file.
+
     Errors in reading and writing the file are not raised: ``warn`` is called with the message.
     """
 
-    def __init__(self, path: Path | None, warn: Callable[[str], None]) -> None:
+    def __init__(
+        self, path: Path | None, warn: Callable[[str], None], entries: Mapping[str, Entry] | None = None
+    ) -> None:
         self._path, self._warn = path, warn
-        self._entries = dict(self._read())
+        self._entries = {**self._read(), **(entries or {})}
         self._new: dict[str, Entry] = {}
         self._written, self._cost = time.monotonic(), 0.0
 
@@ -113,28 +136,11 @@ def parse_record(raw: bytes, where: str) -> Mapping[str, Entry]:
     images = document.get("images")
     if document.get("version") != _VERSION or not isinstance(images, dict):
         raise InvalidContent(f"{where} is not a record of a sync")
-    found = {key: _entry(value) for key, value in images.items()}
+    found = {key: Entry.from_json(value) for key, value in images.items()}
     return {key: entry for key, entry in found.items() if entry is not None}
 
 
-def _entry(value: Any) -> Entry | None:
-    if not isinstance(value, dict):
-        return None
-    texts = [value.get(name) for name in ("source", "sourceDigest", "digest", "how")]
-    source, source_digest, digest, options = (text if isinstance(text, str) else "" for text in texts)
-    try:
-        return Entry(source, Digest.parse(source_digest), Digest.parse(digest), options)
-    except InvalidContent:
-        return None
-
-
 def _document(entries: Mapping[str, Entry]) -> bytes:
-    images = {
-        key: {
-            "source": entry.source, "sourceDigest": str(entry.source_digest), "digest": str(entry.digest),
-            "how": entry.options,
-        }
-        for key, entry in sorted(entries.items())
-    }  # fmt: skip
+    images = {key: entry.to_json() for key, entry in sorted(entries.items())}
     text = json.dumps({"version": _VERSION, "images": images}, indent=1, ensure_ascii=False)
     return text.encode("utf-8", "backslashreplace") + b"\n"

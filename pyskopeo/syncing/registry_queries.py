@@ -117,6 +117,13 @@ async def list_tags(reference: Reference, access: Access) -> TagList:
             return await source.tag_list()
 
 
+async def list_repositories(host: str, access: Access) -> list[str]:
+    """Return the names of all repositories of a registry; raises the registry's errors."""
+    from ..registry.catalog import read_catalog
+
+    return await read_catalog(host, access)
+
+
 async def source_digest(reference: Reference, access: Access) -> Digest | None:
     """Return the digest of an image where it would be read from, mirrors included, by HEAD; None if unknown.
 

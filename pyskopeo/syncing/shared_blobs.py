@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from ..engine.destination_wrapper import DestinationWrapper
 from ..engine.transfer import LARGE_AT_ONCE, SMALL, SMALL_AT_ONCE
@@ -33,13 +33,28 @@ def ignore(blobs: int) -> None:
     """Discard the number of blobs that wait."""
 
 
-class SharedBlobs:
-    """The blobs of all images of a run: limits for concurrent ones, and the locations of those already written."""
+class Elsewhere(Protocol):
+    """What runs elsewhere do at the same time with the blobs that this one is about to put at the destination."""
 
-    def __init__(self) -> None:
+    def claim(self, digest: Digest, place: RegistryBlob) -> AbstractAsyncContextManager[tuple[RegistryBlob, ...]]:
+        """Return a context manager that yields where a blob is; () if the caller puts it at ``place`` now.
+
+        Others wait for that; when the context ends without an error, it is there.
+        """
+        ...
+
+
+class SharedBlobs:
+    """The blobs of all images of a run: limits for concurrent ones, and the locations of those already written.
+
+    ``elsewhere`` are the runs that write to the same registry at the same time, None: there are none.
+    """
+
+    def __init__(self, elsewhere: Elsewhere | None = None) -> None:
         from anyio import CapacityLimiter, Lock
 
         self._large, self._small = CapacityLimiter(LARGE_AT_ONCE), CapacityLimiter(SMALL_AT_ONCE)
+        self.elsewhere = elsewhere
         self._locks: defaultdict[Digest, Lock] = defaultdict(Lock)
         self._locations: defaultdict[Digest, list[Location]] = defaultdict(list)
 
@@ -87,12 +102,33 @@ class _SharingDestination(DestinationWrapper):
             known, here = self._shared.locations(digest), self.locations(digest)
             if any(isinstance(location, RegistryBlob) and location in known for location in here):
                 return Placement.PRESENT
-            # Locations of this run come first: only one repository is tried for a mount, and it is known to exist.
-            blob = replace(blob, locations=(*known, *blob.locations))
-            async with self._hold(self._shared.limiter(blob.descriptor.size)):
-                placement = await super().put_blob(blob, progress)
-            self._shared.add(digest, here)
+            async with AsyncExitStack() as claimed:
+                if not known and self._shared.elsewhere is not None and here and isinstance(here[0], RegistryBlob):
+                    known = await self._claim(self._shared.elsewhere.claim(digest, here[0]), claimed)
+                    self._shared.add(digest, known)
+                    if here[0] in known:
+                        return Placement.PRESENT
+                return await self._put_new_blob(blob, progress, known)
+
+    async def _put_new_blob(self, blob: Blob, progress: Progress, known: tuple[Location, ...]) -> Placement:
+        """Write a blob that is not in this repository; ``known`` is where it is at the destination."""
+        digest = blob.descriptor.digest
+        # Locations of this run come first: only one repository is tried for a mount, and it is known to exist.
+        blob = replace(blob, locations=(*known, *blob.locations))
+        async with self._hold(self._shared.limiter(blob.descriptor.size)):
+            placement = await super().put_blob(blob, progress)
+        self._shared.add(digest, self.locations(digest))
         return placement
+
+    async def _claim(
+        self, claim: AbstractAsyncContextManager[tuple[RegistryBlob, ...]], stack: AsyncExitStack
+    ) -> tuple[Location, ...]:
+        """Enter a claim, and report that a blob waits for it."""
+        self._count_waiting(1)
+        try:
+            return await stack.enter_async_context(claim)
+        finally:
+            self._count_waiting(-1)
 
     async def receive(self, fill: Fill) -> tuple[Descriptor, Placement]:
         async with self._hold(self._shared.limiter(None)):

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from ..engine.plan import DEFAULT_FORM, Form
 from ..errors import InvalidInput, PyskopeoError, Unsupported
 from ..fast_dataclass import dataclass
+from .mapping import NO_RENAMING, Renaming
+from .repository_selection import ALL_REPOSITORIES, RepositorySelection
 from .tag_selection import ALL_TAGS, TagSelection
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from ..model.referrer import WantedReferrers
     from ..signatures.signer import Signer
 
-SOURCES = ("docker", "dir", "oci", "yaml")
+SOURCES = ("docker", "registry", "dir", "oci", "yaml")
 DESTINATIONS = ("docker", "dir", "oci")
 IMAGES_AT_ONCE = 8
 
@@ -47,6 +49,9 @@ class SyncRequest:
     tells whether an image has changed, and that an image in a directory or a layout is a copy of the same source, which
     may be replaced; None keeps none. ``guard`` returns a context manager that bounds the time of
     matching a user's regular expressions. ``referrers`` is what is copied, or required, of what refers to each image.
+
+    ``repositories`` chooses among those of a whole registry, the source ``registry``; ``renaming`` are rules for names
+    at the destination, which come before ``scoped``.
     """
 
     source_transport: str
@@ -65,6 +70,8 @@ class SyncRequest:
     guard: Callable[[], AbstractContextManager[None]] = nullcontext
     referrers: WantedReferrers | None = None
     signers: tuple[Signer, ...] = ()
+    repositories: RepositorySelection = ALL_REPOSITORIES
+    renaming: Renaming = NO_RENAMING
 
     def check(self) -> None:
         """Raise `InvalidInput` for an impossible combination, in skopeo's words."""
@@ -82,6 +89,8 @@ class SyncRequest:
             raise Unsupported("sync from 'dir' to 'dir' not implemented, consider using rsync instead")
         if self.jobs < 1:
             raise InvalidInput(f"{self.jobs} images at once are too few: want at least 1")
+        if self.repositories and self.source_transport != "registry":
+            raise InvalidInput("repositories are chosen of a whole registry only: want --src registry")
         self._check_referrers()
 
     def _check_referrers(self) -> None:
@@ -107,9 +116,9 @@ def _one_of(transports: tuple[str, ...]) -> str:
 class SyncImage:
     """One image to copy; ``source`` and ``destination`` are image names (``transport:details``).
 
-    ``pinned`` is the digest in the source's name, if it has one: what it refers to never changes. ``whole`` is whether
-    it is copied with everything in its index, whatever images are selected, since it belongs to another image: the tag
-    is one of the tag schema of referrers, or cosign's.
+    ``pinned`` is the digest that is copied, if it is in the source's name or in a plan: what it refers to never
+    changes. ``whole`` is whether it is copied with everything in its index, whatever images are selected, since it
+    belongs to another image: the tag is one of the tag schema of referrers, or cosign's.
     """
 
     source: str

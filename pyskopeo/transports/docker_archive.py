@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..config.policy_scopes import Subject, unscoped
 from ..errors import InvalidName
-from ..interfaces import ImageDestination, ImageReference, ImageSource
+from ..interfaces import ImageReference, ImageSource
 from ..model.reference import Reference
 from ..storage.archive_output import check_output
 from ..storage.docker_archive.reader import DockerArchive, DockerArchiveSource
@@ -35,7 +35,7 @@ class DockerArchiveReference(ImageReference):
     def open_source(self, access: Access) -> AbstractAsyncContextManager[ImageSource]:
         return _open_source(self, access)
 
-    def open_destination(self, access: Access) -> AbstractAsyncContextManager[ImageDestination]:
+    def open_destination(self, access: Access) -> AbstractAsyncContextManager[DockerArchiveDestination]:
         if self.position is not None:
             raise InvalidName(f"{self}: an image by position can only be read, not written")
         return _open_destination(self, access)
@@ -72,7 +72,9 @@ async def _open_source(reference: DockerArchiveReference, access: Access) -> Asy
 
 
 @asynccontextmanager
-async def _open_destination(reference: DockerArchiveReference, access: Access) -> AsyncIterator[ImageDestination]:
+async def _open_destination(
+    reference: DockerArchiveReference, access: Access
+) -> AsyncIterator[DockerArchiveDestination]:
     check_output(reference.path, replace=False)
     tags = [*([reference.reference] if reference.reference else []), *map(parse_tag, access.writing.additional_tags)]
     scratch = scratch_directory(reference.path, access.storage)

@@ -88,7 +88,7 @@ def _entry(command: Command[object], summary: str, shared: dict[_Key, Flag]) -> 
     own = [flag for flag in command.flags if _key(flag) not in shared]
     names = sorted(flag.name for flag in command.flags if _key(flag) in shared)
     return Entry(
-        command.name, summary, usage_line(command), parse_description(command.description),
+        command.name, summary, usage_line(command), parse_description(command.whole_description),
         command.examples, flags_by_group(own), names,
     )  # fmt: skip
 

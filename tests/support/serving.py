@@ -21,8 +21,10 @@ INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
 
 
 @asynccontextmanager
-async def client(layout: Path, repository: str | None = None) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(application(layout, repository))
+async def client(
+    layout: Path, repository: str | None = None, *, writable: bool = False
+) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(application(layout, repository, writable=writable))
     async with httpx.AsyncClient(transport=transport, base_url="http://registry") as made:
         yield made
 

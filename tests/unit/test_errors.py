@@ -16,8 +16,8 @@ from pyskopeo.errors import DaemonError, NotFound, PyskopeoError, first_error, p
 
 # Errors that no caller of the library catches by their own names.
 INTERNAL = {
-    "DuplicateName", "NoKey", "NoLocks", "SignatureRefused", "TemplateError", "TokenExpired", "TokenRefused", "UnknownField", "UnknownFlag",
-    "UsageError",
+    "DuplicateName", "InUse", "MissingReferences", "NoKey", "NoLocks", "SignatureRefused", "TagMoved", "TemplateError",
+    "TokenExpired", "TokenRefused", "UnknownField", "UnknownFlag", "UploadBusy", "UsageError",
 }  # fmt: skip
 
 

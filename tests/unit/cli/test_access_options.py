@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pyskopeo.access import Access, Network, Ranges, Storage
-from pyskopeo.cli import copy, delete, login, sync
+from pyskopeo.cli import copy, copy_options, delete, login, sync
 from pyskopeo.cli.access_options import AccessOptions
 from pyskopeo.cli.accounts import read_access
 from pyskopeo.cli.command import GLOBAL, Command
@@ -167,7 +167,7 @@ def test_credentials_of_one_side() -> None:
 
 def test_secrets_are_not_in_the_options_as_text() -> None:
     words = ("--src-creds=a:hunter2", "--src-registry-token=hunter2", "dir:a", "dir:b")
-    assert "hunter2" not in repr(copy.CopyOptions.of(parsed(copy.COMMAND.flags, *words)))
+    assert "hunter2" not in repr(copy_options.CopyOptions.of(parsed(copy.COMMAND.flags, *words)))
     credentials = ("--username=a", "--password=hunter2", "quay.io")
     assert "hunter2" not in repr(login.LoginOptions.of(parsed(login.COMMAND.flags, *credentials)))
 

@@ -16,7 +16,7 @@ IMAGES, FILES, NOTHING = Kind("images"), Kind("files"), Kind()
 @pytest.mark.parametrize(
     ("name", "kinds", "more"),
     [
-        ("copy", [IMAGES, IMAGES], False),
+        ("copy", [IMAGES, IMAGES], True),
         ("index create", [IMAGES, IMAGES], True),
         ("attach", [IMAGES, FILES], True),
         ("cat", [IMAGES, NOTHING], False),

@@ -54,11 +54,14 @@ def image(tmp_path: Path) -> Path:
         (["sync", "--sign-identity=x", "a"], "unknown flag: --sign-identity: sync signs each image as its name at the destination"),
         (["sync", "--encryption-key=x", "a", "b"], "unknown flag: --encryption-key: only the command copy encrypts and decrypts"),
         (["copy", "-v", "a", "b"], "unknown shorthand flag: 'v' in -v\nTry 'pyskopeo copy --help' for more information"),
-        (["copy"], ("Exactly two arguments expected: SOURCE-IMAGE DESTINATION-IMAGE, got 0\n"
+        (["copy"], ("At least two arguments expected: SOURCE-IMAGE... DESTINATION-IMAGE, got 0\n"
                    "Try 'pyskopeo copy --help' for more information")),
+        (["copy", "--keep-name", "dir:a", "oci:b"], "--keep-name needs a source with a name and a tag, not dir:a"),
+        (["copy", "--keep-name", "docker://a", "dir:b"],
+         "--keep-name goes with a destination oci:, oci-archive: or docker-archive:"),
+        (["copy", "--keep-name", "docker://a", "oci:b:c"], "--keep-name goes with a destination without a name, oci:b"),
         (["copy", "--src-tls-verify", "false", "dir:a", "dir:b"],
-         ("Exactly two arguments expected: SOURCE-IMAGE DESTINATION-IMAGE, got 3; for a flag that is false write "
-         "--flag=false\nTry 'pyskopeo copy --help' for more information")),
+         "false is no image name; for a flag that is false write --flag=false"),
         (["inspect", "a", "b"], ("Exactly one argument expected: IMAGE-NAME, got 2\n"
                                 "Try 'pyskopeo inspect --help' for more information")),
         (["serve"], "Exactly one argument expected: LAYOUT, got 0\nTry 'pyskopeo serve --help' for more information"),
@@ -86,9 +89,9 @@ def image(tmp_path: Path) -> Path:
         (["untrusted-signature-dump-without-verification"],
          "Usage: pyskopeo untrusted-signature-dump-without-verification signature"),
         (["inspect", "--raw", "--format", "x", "dir:x"], "raw output does not support format option"),
-        (["sync", "--dest", "dir", "a", "b"], "A source transport must be specified: --src docker, dir, oci or yaml"),
+        (["sync", "--dest", "dir", "a", "b"], "A source transport must be specified: --src docker, registry, dir, oci or yaml"),
         (["sync", "--src", "foo", "--dest", "dir", "a", "b"],
-         '"foo" is not a valid source transport: want docker, dir, oci or yaml'),
+         '"foo" is not a valid source transport: want docker, registry, dir, oci or yaml'),
         (["sync", "--src", "dir", "a", "b"], "A destination transport must be specified: --dest docker, dir or oci"),
         (["sync", "--src", "dir", "--dest", "foo", "a", "b"],
          '"foo" is not a valid destination transport: want docker, dir or oci'),

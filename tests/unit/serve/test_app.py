@@ -247,7 +247,7 @@ async def test_a_file_we_may_not_read(layout: Path, image: BuiltImage, monkeypat
         raise StorageFailed.of(PermissionError(13, "Permission denied"), f"open {path}")
 
     app = application(layout)
-    monkeypatch.setattr("pyskopeo.serve.app.open_regular", refuse)
+    monkeypatch.setattr("pyskopeo.serve.blob_files.open_regular", refuse)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://registry") as http:
         answer = await http.get(f"/v2/x/blobs/{image.config_digest()}")

@@ -1,0 +1,102 @@
+"""Bodies of requests: small ones in memory, blobs into uploads by worker threads."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ..errors import TooLarge
+from ..streams.cancellation import run_in_thread
+from .responses import refusal
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from ..storage.registry_uploads import Upload
+
+# Bytes that are collected before a worker thread writes and hashes them.
+_STEP = 512 * 1024
+# Bytes of the rest of a body that are read before an error is answered, so that the client reads the answer.
+_DRAINED = 1024 * 1024
+_LENGTH = re.compile(r"[0-9]{1,19}", re.ASCII)
+_CONTENT_RANGE = re.compile(r"(?:bytes )?([0-9]{1,18})-([0-9]{1,18})(?:/(?:\*|[0-9]{1,18}))?", re.ASCII)
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """Return a whole body; raises `TooLarge` over ``limit`` bytes."""
+    if (length := content_length(request)) is not None and length > limit:
+        await drain(request)
+        raise TooLarge(f"the body has {length} bytes, the limit is {limit}", limit=limit)
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > limit:
+            await drain(request)
+            raise TooLarge(f"the body has over {limit} bytes", limit=limit)
+    return bytes(body)
+
+
+async def receive_into(request: Request, upload: Upload, limit: int | None) -> None:
+    """Append a body to an upload, in worker threads; what has arrived when the client disconnects is kept.
+
+    Raises `TooLarge` when the upload has over ``limit`` bytes, `StorageFailed`, and `ClientDisconnect`.
+    """
+    pieces: list[bytes] = []
+    size = 0
+    try:
+        async for piece in request.stream():
+            if piece:
+                pieces.append(piece)
+                size += len(piece)
+            if limit is not None and upload.size + size > limit:
+                pieces.clear()
+                raise TooLarge(f"the blob has over {limit} bytes", limit=limit)
+            if size >= _STEP:
+                written, pieces, size = pieces, [], 0
+                await run_in_thread(partial(_write, upload, written))
+    finally:
+        if pieces:
+            await run_in_thread(partial(_write, upload, pieces))
+
+
+def _write(upload: Upload, pieces: list[bytes]) -> None:
+    for piece in pieces:
+        upload.write(piece)
+
+
+async def drain(request: Request) -> None:
+    """Read a body to its end, if it is not long, and drop it."""
+    left = _DRAINED
+    async for piece in request.stream():
+        left -= len(piece)
+        if left < 0:
+            return
+
+
+def content_length(request: Request) -> int | None:
+    """Return the Content-Length; None without one. Raises a refusal."""
+    value = request.headers.get("content-length")
+    if value is None:
+        return None
+    if not _LENGTH.fullmatch(value):
+        raise refusal(400, "SIZE_INVALID", f"Content-Length is {ascii(value)[:40]}, want a number")
+    return int(value)
+
+
+def content_range(request: Request) -> range | None:
+    """Return the bytes that a chunk says it has ("Pushing a blob in chunks"), None without Content-Range.
+
+    Raises a refusal for other syntax, and for a Content-Length that differs.
+    """
+    value = request.headers.get("content-range")
+    if value is None:
+        return None
+    match = _CONTENT_RANGE.fullmatch(value.strip())
+    if match is None or int(match[2]) < int(match[1]):
+        raise refusal(400, "BLOB_UPLOAD_INVALID", f"Content-Range is {ascii(value)[:60]}, want START-END")
+    found = range(int(match[1]), int(match[2]) + 1)
+    length = content_length(request)
+    if length is not None and length != len(found):
+        raise refusal(400, "SIZE_INVALID", f"Content-Range says {len(found)} bytes, Content-Length says {length}")
+    return found

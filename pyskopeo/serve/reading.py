@@ -1,0 +1,120 @@
+"""The endpoints that read: manifests, blobs, tags, repositories and referrers."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from ..errors import InvalidDigest
+from ..model.digest import Digest
+from .content import check_repository, check_tag
+from .responses import (
+    MAX_NAMES,
+    VERSION,
+    Stream,
+    content_headers,
+    error_reply,
+    is_not_modified,
+    json_reply,
+    page_reply,
+    referrers_reply,
+    refusal,
+    reply,
+    requested_page,
+    requested_range,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import TypeAlias
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from .content import RegistryContent
+    from .paths import RegistryPath
+
+    May: TypeAlias = Callable[[str, str], bool]
+
+
+class ReadingEndpoints:
+    """The endpoints for GET and HEAD over some content."""
+
+    def __init__(self, content: RegistryContent) -> None:
+        self._content = content
+
+    async def base(self, request: Request, _path: RegistryPath) -> Response:
+        """``/v2/``: the registry supports the specification."""
+        return json_reply(request, {})
+
+    async def catalog(self, request: Request, _path: RegistryPath) -> Response:
+        """``/v2/_catalog``: the repositories, in pages as tags are."""
+        last, count = requested_page(request)
+        may: May | None = request.scope.get("pyskopeo.may")
+        names, more = await self._content.repositories(last, count)
+        if may is not None:
+            names, more = await self._allowed(names, count, may, more=more)
+        return page_reply(request, {}, "repositories", names, more=more)
+
+    async def _allowed(self, names: Sequence[str], count: int, may: May, *, more: bool) -> tuple[Sequence[str], bool]:
+        """Return the first ``count`` repositories, from a page on, that the client may pull."""
+        found = [name for name in names if may(name, "pull")]
+        while more and names and len(found) < count:
+            names, more = await self._content.repositories(names[-1], MAX_NAMES)
+            found += [name for name in names if may(name, "pull")]
+        return found[:count], more or len(found) > count
+
+    async def tags(self, request: Request, path: RegistryPath) -> Response:
+        """``tags/list`` (distribution specification, "Listing Tags")."""
+        name = check_repository(path.repository)
+        last, count = requested_page(request)
+        names, more = await self._content.tags(name, last, count)
+        return page_reply(request, {"name": name}, "tags", names, more=more)
+
+    async def manifest(self, request: Request, path: RegistryPath) -> Response:
+        """A manifest by tag or digest (distribution specification, "Pulling manifests")."""
+        name = check_repository(path.repository)
+        if ":" in path.reference:
+            digest = parse_digest(path.reference)
+        else:
+            digest = await self._content.resolve(name, check_tag(path.reference))
+        manifest = await self._content.manifest(name, digest)
+        return reply(request, 200, manifest.raw, content_headers(digest, manifest.media_type))
+
+    async def blob(self, request: Request, path: RegistryPath) -> Response | Stream:
+        """A blob or a range of it (distribution specification, "Pulling blobs")."""
+        name = check_repository(path.repository)
+        digest = parse_digest(path.reference)
+        headers = VERSION | content_headers(digest, "application/octet-stream") | {"Accept-Ranges": "bytes"}
+        with ExitStack() as stack:
+            file = stack.enter_context(await self._content.open_blob(name, digest))
+            size = os.fstat(file.fileno()).st_size
+            headers["Content-Length"] = str(size)
+            if request.method == "HEAD" or is_not_modified(request, headers):
+                return reply(request, 200, b"", headers)
+            part = requested_range(request, headers, size)
+            if part is None:
+                part, status = range(size), 200
+            elif part:
+                status = 206
+                headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{size}"
+                headers["Content-Length"] = str(len(part))
+            else:
+                extent = {"Content-Range": f"bytes */{size}", "Accept-Ranges": "bytes"}
+                return error_reply(request, 416, "RANGE_INVALID", f"the blob has {size} bytes", extent)
+            stack.pop_all()
+        return Stream(file, part, status, headers)
+
+    async def referrers(self, request: Request, path: RegistryPath) -> Response:
+        """The manifests whose subject is a digest (distribution specification, "Listing Referrers")."""
+        name = check_repository(path.repository)
+        return referrers_reply(request, await self._content.referrers(name, parse_digest(path.reference)))
+
+
+def parse_digest(text: str) -> Digest:
+    """Parse a digest; raises a refusal."""
+    try:
+        return Digest.parse(text)
+    except InvalidDigest as error:
+        raise refusal(400, "DIGEST_INVALID", str(error)) from None

@@ -1,0 +1,24 @@
+"""The name by which the source of an image is opened: by the digest that is wanted, whatever its tag refers to now."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ..transports import parse_image_name
+
+if TYPE_CHECKING:
+    from ..interfaces import ImageReference
+    from .sync_request import SyncImage
+
+
+def pinned_source(image: SyncImage) -> ImageReference:
+    """Return the parsed name of the source of ``image``; in a registry by its digest, if that is known.
+
+    Raises `InvalidName`.
+    """
+    named = parse_image_name(image.source)
+    reference = named.reference
+    if image.pinned is None or reference is None or reference.digest is not None:
+        return named
+    return parse_image_name(f"docker://{replace(reference, tag='', digest=image.pinned)}")
