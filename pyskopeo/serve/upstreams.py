@@ -109,9 +109,10 @@ class Upstreams:
 def _normalized(host: str) -> str:
     """Return the host as it stands in names: that of Docker Hub has others."""
     try:
-        return Reference.parse(f"{host}/x/y").registry
+        found = Reference.parse(f"{host}/x/y")
     except InvalidName:
         return host
+    return found.registry if found.repository == "x/y" else host
 
 
 def _is_host(text: str) -> bool:
