@@ -89,6 +89,11 @@ if TYPE_CHECKING:
     from .api.tag_details import list_tag_details as list_tag_details
     from .api.usage import measure_image as measure_image
     from .api.verification import verify as verify
+    from .bundles.application import AppliedImage as AppliedImage
+    from .bundles.by_name import apply_bundles as apply_bundles, create_bundle as create_bundle
+    from .bundles.inspection import compare_bundles as compare_bundles, list_bundles as list_bundles
+    from .bundles.verification import verify_bundles as verify_bundles
+    from .bundles.writing import WrittenBundle as WrittenBundle
     from .client.client import Client as Client
     from .client.settings import Login as Login
     from .client.sync_client import SyncClient as SyncClient
@@ -139,6 +144,14 @@ if TYPE_CHECKING:
         ImageDestination as ImageDestination,
         ImageReference as ImageReference,
         ImageSource as ImageSource,
+    )
+    from .model.bundle import BundleContents as BundleContents, BundledBlob as BundledBlob
+    from .model.bundle_reports import (
+        BundleDifference as BundleDifference,
+        BundleFault as BundleFault,
+        BundleSummary as BundleSummary,
+        BundleVerification as BundleVerification,
+        ChangedImage as ChangedImage,
     )
     from .model.choice import Choice as Choice
     from .model.completion import CompletionReport as CompletionReport, PlacedContent as PlacedContent
@@ -279,6 +292,11 @@ _NAMES = {
     "api.tag_details": "list_tag_details",
     "api.usage": "measure_image",
     "api.verification": "verify",
+    "bundles.application": "AppliedImage",
+    "bundles.by_name": "apply_bundles create_bundle",
+    "bundles.inspection": "compare_bundles list_bundles",
+    "bundles.verification": "verify_bundles",
+    "bundles.writing": "WrittenBundle",
     "client.client": "Client",
     "client.settings": "Login",
     "client.sync_client": "SyncClient",
@@ -301,6 +319,8 @@ _NAMES = {
     "http.retry": "Retry",
     "http.tls": "Trust",
     "interfaces": "Accepts ImageDestination ImageReference ImageSource",
+    "model.bundle": "BundleContents BundledBlob",
+    "model.bundle_reports": "BundleDifference BundleFault BundleSummary BundleVerification ChangedImage",
     "model.choice": "Choice",
     "model.completion": "CompletionReport PlacedContent",
     "model.descriptor": "Descriptor",

@@ -93,9 +93,24 @@ async def verify_signatures(
     image, its signatures or a file of keys cannot be read, `InvalidInput` for a policy or keys that are invalid, and
     `Unsupported` if a package that is needed is not installed.
     """
+    reference = parse_image_name(name)
+    return await verify_reference_signatures(
+        reference, trust or SignatureTrust(), platform=platform, all_platforms=all_platforms,
+        access=access or Access.from_environ(),
+    )  # fmt: skip
+
+
+async def verify_reference_signatures(
+    reference: ImageReference,
+    trust: SignatureTrust,
+    *,
+    platform: Platform | Choice | None = None,
+    all_platforms: bool = False,
+    access: Access,
+) -> SignatureReport:
+    """As `verify_signatures`, for an image name that was parsed."""
     from ..signatures.report import SignatureReport
 
-    reference, access, trust = parse_image_name(name), access or Access.from_environ(), trust or SignatureTrust()
     trust.check()
     given = await run_in_thread(partial(_load, trust)) if trust.is_given else None
     if platform is None and reference.transport in _REMOTE and not all_platforms:

@@ -1,1 +1,1 @@
-"""Archives of many images, for machines without a network."""
+"""Archives of many images for machines without a network: made, listed, verified, compared, applied."""

@@ -143,6 +143,7 @@ def _hint_of_order(name: str, given: Sequence[str]) -> str:
 SUMMARIES = {
     "attach": "Attach files to an image, such as lists of packages",
     "blob": "Download or upload single blobs of a registry",
+    "bundle": "Carry many images to machines without a network",
     "cat": "Print a file of an image",
     "catalog": "List the repositories of a registry",
     "completion": "Print a shell completion script for bash, zsh or fish",

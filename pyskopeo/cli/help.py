@@ -35,7 +35,7 @@ TASKS = {
         "verify", "generate-sigstore-key", "standalone-sign", "standalone-verify", "manifest-digest",
     ),
     "Attach files to images": ("referrers", "attach", "download", "detach"),
-    "Keep images": ("layout", "store", "serve"),
+    "Keep images": ("layout", "store", "serve", "bundle"),
     "Build systems": ("lock", "prefetch", "nix-prefetch", "blob", "manifest", "credential-helper"),
     "Accounts": ("login", "logout"),
     "This program": ("config", "completion", "help", "version"),

@@ -17,7 +17,7 @@ from .command import GLOBAL, Command, every_command, program
 # As tables are named: with dashes for spaces.
 _COMMANDS = """
     attach
-    blob-get blob-put
+    blob-get blob-put bundle-apply bundle-create bundle-diff bundle-ls bundle-verify
     cat catalog completion config copy credential-helper
     delete detach diff download du
     export extract
@@ -38,7 +38,7 @@ _FLAGS = """
     blob-root by
     cert-dir certificate-identity certificate-oidc-issuer check command-timeout compat-auth-file config
     cosign-tags credential-helper creds
-    daemon-host dcreds debug decryption-key deep depth dest dest-authfile dest-cert-dir dest-compress
+    daemon-host dcreds debug decryption-key deep delete depth dest dest-authfile dest-cert-dir dest-compress
     dest-compress-format dest-compress-level dest-creds dest-daemon-host dest-decompress
     dest-force-compress-format dest-layout-profile dest-no-creds dest-oci-accept-uncompressed-layers
     dest-password dest-precompute-digests dest-registry-token dest-shared-blob-dir dest-tls-verify dest-username
@@ -51,7 +51,7 @@ _FLAGS = """
     jobs json
     keep-going keep-name key
     latest layer layers limit-rate limit-rate-per-host listen long
-    manifest-digest map max-inflated max-retry-after max-size media-type multi-arch
+    manifest-digest map max-delete max-inflated max-retry-after max-size media-type multi-arch
     new-base no-add no-creds no-files no-referrers no-resume no-tags
     offline old-base older-than os os-feature os-version out output output-prefix override-arch override-os
     override-variant overwrite
@@ -62,11 +62,11 @@ _FLAGS = """
     remove-list-signatures remove-signatures report require-referrer require-signed response-timeout retry-delay
     retry-times reuse root rows
     scoped screds select-annotation semver shared-blob-dir sign-by sign-by-sigstore sign-by-sigstore-private-key
-    sign-by-sq-fingerprint sign-identity sign-passphrase-file signatures-only signed-as sort source sparse
+    sign-by-sq-fingerprint sign-identity sign-passphrase-file signatures-only signed-as since sort source sparse
     split-platforms src src-authfile src-cert-dir src-creds src-daemon-host src-no-creds src-password
     src-registry-token src-shared-blob-dir src-tls-verify src-username stall-timeout store
     strip-removed-platforms
-    table tag-only tag-platforms times tls-details tls-verify tmpdir trust-realm trusted-root type
+    table tag-only tag-platforms times tls-details tls-verify tmpdir to trust-realm trusted-root type
     update user-agent-prefix username
     variant verbose verify-existing
     writable

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .flags import Flag, Parsed
+from ..errors import prefix_errors
+from .flags import Flag, Parsed, UsageError, boolean
 
 if TYPE_CHECKING:
+    from ..syncing.deletion_limit import DeletionLimit
     from ..syncing.mapping import Renaming
     from ..syncing.repository_selection import RepositorySelection
 
@@ -18,7 +20,24 @@ MIRROR = (
     Flag("map", "rename images: what REGEX finds in HOST/REPOSITORY:TAG becomes REPLACEMENT, with groups as \\1, and "
          "the result is the name below DESTINATION; the first rule that matches counts", value="REGEX=REPLACEMENT",
          repeat=True, group="destination"),
+    Flag("delete", "delete images at DESTINATION that a sync has copied there and that are gone at SOURCE, as far as "
+         "that was listed to its end; --dry-run shows them", read=boolean, default=False, group="destination"),
+    Flag("max-delete", "delete nothing, and fail, if more than N images would be deleted, or more than that percentage "
+         "of the images copied so far", value="N|P%", group="destination"),
 )  # fmt: skip
+
+
+def deletion_limit(parsed: Parsed) -> DeletionLimit:
+    """Return how many images may be deleted; raises `InvalidInput`."""
+    from ..syncing.deletion_limit import NO_DELETION_LIMIT, DeletionLimit
+
+    text = parsed.optional("max-delete", str)
+    if text is None:
+        return NO_DELETION_LIMIT
+    if not parsed.get("delete", bool):
+        raise UsageError("--max-delete limits what --delete does: want --delete, too")
+    with prefix_errors("--max-delete"):
+        return DeletionLimit.parse(text)
 
 
 def repository_selection(parsed: Parsed) -> RepositorySelection:

@@ -40,7 +40,7 @@ def read_signature_checks(parsed: Parsed) -> SignatureTrust | None:
     if given and by_policy:
         raise UsageError(f"--{given[0]} and --{by_policy[0]} exclude each other: a policy says who has to sign")
     if not given and not by_policy:
-        if parsed.get("signatures-only", bool):
+        if parsed.values.get("signatures-only"):
             raise UsageError("--signatures-only needs --policy, --key or --certificate-identity")
         return None
     trust = SignatureTrust(

@@ -19,7 +19,7 @@ from .command import Command, program
 from .copy_result import CopyNames
 from .flags import Flag, Parsed, UsageError, boolean, integer
 from .format_flags import FORM, compresses_plain_layers, manifest_format
-from .mirror_flags import MIRROR, renaming, repository_selection
+from .mirror_flags import MIRROR, deletion_limit, renaming, repository_selection
 from .network_options import NETWORK, RANGES
 from .platform_flags import CHOOSING, chosen_image, refuse_choice
 from .progress import PROGRESS, registry_report
@@ -205,6 +205,8 @@ def _request(parsed: Parsed) -> SyncRequest:
         referrers=wanted_referrers(parsed),
         repositories=repository_selection(parsed),
         renaming=renaming(parsed),
+        delete=parsed.get("delete", bool),
+        max_delete=deletion_limit(parsed),
     )
 
 

@@ -41,6 +41,7 @@ def write_report(path: Path, request: SyncRequest, report: SyncReport) -> None:
         "bytes": report.moved,
         "copied": report.count("copied"),
         "present": report.count("present"),
+        "deleted": report.count("deleted"),
         "failed": report.count("failed"),
         "listingFailures": report.listing_failures,
         "images": [_image(result) for result in report.results],

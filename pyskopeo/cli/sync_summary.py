@@ -39,7 +39,7 @@ def show_summary(report: SyncReport) -> None:
         emit_notice(f"and {more} more")
     counted = ", ".join(
         f"{report.count(status)} {status}"
-        for status in ("copied", "present", "failed", "skipped")
+        for status in ("copied", "present", "deleted", "obsolete", "failed", "skipped")
         if status in ("copied", "present") or report.count(status)
     )  # fmt: skip
     number = len(report.results)
@@ -102,7 +102,7 @@ def _table(rows: Sequence[tuple[str, ...]], *, digests: bool = True) -> Table:
     table = Table(box=None, pad_edge=False)
     for title in ("Status", *(["Digest"] if digests else []), "Moved", "Time", "Image"):
         table.add_column(title, justify="right" if title in ("Moved", "Time") else "left", no_wrap=True)
-    colours = {"copied": "green", "failed": "red", "skipped": "yellow"}
+    colours = {"copied": "green", "failed": "red", "skipped": "yellow", "deleted": "magenta", "obsolete": "magenta"}
     for status, digest, *rest in rows:
         cells = [digest, *rest] if digests else rest
         table.add_row(Text(status, style=colours.get(status, "")), *(Text(escape(cell)) for cell in cells))

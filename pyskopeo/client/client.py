@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from .bundles import BundleMethods
 from .files import FileMethods
 from .images import ImageMethods
 from .repositories import RepositoryMethods
 
 
-class Client(ImageMethods, RepositoryMethods, FileMethods):
+class Client(ImageMethods, RepositoryMethods, FileMethods, BundleMethods):
     """The functions of the library as methods that share settings, connections and tokens; for asyncio and trio.
 
     ::

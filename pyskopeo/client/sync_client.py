@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from .blocking_bundles import BlockingBundleMethods
 from .blocking_files import BlockingFileMethods
 from .blocking_images import BlockingImageMethods
 from .blocking_repositories import BlockingRepositoryMethods
 
 
-class SyncClient(BlockingImageMethods, BlockingRepositoryMethods, BlockingFileMethods):
+class SyncClient(BlockingImageMethods, BlockingRepositoryMethods, BlockingFileMethods, BlockingBundleMethods):
     """`Client` for programs without an event loop, and for notebooks, where one is running.
 
     ::

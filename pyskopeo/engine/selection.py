@@ -5,13 +5,14 @@ OCI image specification, "Image Index".
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from ..errors import InvalidContent, InvalidInput, NoMatchingPlatform
 from ..fast_dataclass import dataclass
 from ..model import mediatype
 from ..model.choice import Choice
 from ..model.descriptor import Descriptor
+from ..model.digest import Digest
 from ..model.manifest import Manifest
 from ..model.platform import Platform, compatible_platforms
 
@@ -24,15 +25,17 @@ _SHOWN, _LONG, _MOST_SHOWN = 8, 200, 100
 class Selection:
     """Which images of an index to copy.
 
-    ``mode`` is ``system`` (the image for ``platform``, in the place of the index), ``all``, ``index-only`` or
-    ``platforms`` (those for ``platforms``, with the index). ``strip`` removes the other entries from the index. A
-    `Choice` in the place of a platform also selects by version, features and annotations.
+    ``mode`` is ``system`` (the image for ``platform``, in the place of the index), ``all``, ``index-only``,
+    ``platforms`` (those for ``platforms``, with the index) or ``digests`` (those of ``digests``, with the index).
+    ``strip`` removes the other entries from the index. A `Choice` in the place of a platform also selects by version,
+    features and annotations.
     """
 
     platform: Platform | Choice
     mode: str = "system"
     platforms: tuple[Platform, ...] = ()
     strip: bool = False
+    digests: Container[Digest] = ()
 
 
 def selected_children(index: Manifest, selection: Selection) -> Sequence[Descriptor]:
@@ -44,6 +47,8 @@ def selected_children(index: Manifest, selection: Selection) -> Sequence[Descrip
         return ()
     if selection.mode == "all":
         return index.manifests
+    if selection.mode == "digests":
+        return [entry for entry in index.manifests if entry.digest in selection.digests]
     if selection.mode == "system":
         return (choose_child(index, selection.platform),)
     found: list[Descriptor] = []

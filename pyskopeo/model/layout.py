@@ -25,7 +25,7 @@ LAYOUT_FILE = "oci-layout"
 INDEX_FILE = "index.json"
 LAYOUT_CONTENT = b'{"imageLayoutVersion":"1.0.0"}'
 REF_NAME = "org.opencontainers.image.ref.name"
-_CONTAINERD_NAME = "io.containerd.image.name"
+CONTAINERD_NAME = "io.containerd.image.name"
 SOURCE_PREFIX = "containerd.io/distribution.source."  # see `recorded_sources`
 INDEX_LIMIT = 64 * 1024 * 1024
 _LAYOUT_NAMES = FieldNames.of("imageLayoutVersion")
@@ -60,7 +60,7 @@ def check_layout_file(raw: bytes, where: str) -> None:
 def reference_name(descriptor: Descriptor) -> str:
     """Return the name of an entry of ``index.json``: its reference name, else containerd's, "" if it has none."""
     annotations = descriptor.annotations
-    return annotations.get(REF_NAME) or annotations.get(_CONTAINERD_NAME) or ""
+    return annotations.get(REF_NAME) or annotations.get(CONTAINERD_NAME) or ""
 
 
 def entry_name(descriptor: Descriptor, position: int) -> str:
@@ -273,7 +273,7 @@ class LayoutIndex:
 
     def _named(self, name: str) -> Sequence[int]:
         """Return the entries of that exact name, else those whose name ends in ``:name``, else by containerd's name."""
-        for annotation in (REF_NAME, _CONTAINERD_NAME):
+        for annotation in (REF_NAME, CONTAINERD_NAME):
             by_name = self._by_name(annotation)
             endings = (position for whole, at in by_name.items() if whole.endswith(f":{name}") for position in at)
             for positions in (by_name.get(name, ()), endings):

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from ..errors import NotFound, PathNotFound
 from ..interfaces import ImageSource
@@ -24,7 +24,6 @@ from .files import digest_name, open_reader, read_bounded, read_range
 if TYPE_CHECKING:
     from ..model.reference import Reference
     from ..model.referrer import Referrer
-    from .index_file import IndexFile
     from .layout_content import LayoutFiles
     from .layout_referrers import LayoutReferrers, ReferrerCache
     from .tar import TarIndex
@@ -58,6 +57,16 @@ class DirectoryFiles:
         return self._blobs / rest if slash and directory == "blobs" else self.root / name
 
 
+class ReadIndex(Protocol):
+    """The index of a layout, which several images of it share, and what refers to images in it, once that was read."""
+
+    referrers: ReferrerCache | None
+
+    def read(self) -> LayoutIndex:
+        """Return the index; raises `NotFound`, `InvalidContent`, `TooLarge` and `StorageFailed`."""
+        ...
+
+
 class LayoutSource(ImageSource):
     """One image or index of a layout.
 
@@ -70,7 +79,7 @@ class LayoutSource(ImageSource):
 
     def __init__(
         self, files: LayoutFiles | TarIndex, name: str, where: str, *,
-        index: IndexFile | None = None, open_external: OpenExternal | None = None,
+        index: ReadIndex | None = None, open_external: OpenExternal | None = None,
         through: Callable[[Blob], Blob] | None = None,
     ) -> None:  # fmt: skip
         self._files, self._name, self._where, self._index = files, name, where, index

@@ -194,13 +194,17 @@ class TarWriter:
         """
         self.add_member(header(name, mode=mode, size=size), source, size)
 
-    def add_member(self, head: bytes, source: Path, size: int) -> None:
-        """Write a member with a header of its own; see `add_file` for the rest."""
+    def add_range(self, name: str, source: Path, offset: int, size: int, mode: int) -> None:
+        """Write a regular file with ``size`` bytes at ``offset`` of ``source``; see `add_file`."""
+        self.add_member(header(name, mode=mode, size=size), source, size, offset)
+
+    def add_member(self, head: bytes, source: Path, size: int, offset: int = 0) -> None:
+        """Write a member with a header of its own; see `add_file` and `add_range` for the rest."""
         self._write(head)
         with storage_errors(f"reading {source}"):
             fd = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            self._append_file(fd, source, size)
+            self._append_file(fd, source, size, offset)
         finally:
             os.close(fd)
         self._write(padding(size))
@@ -228,12 +232,12 @@ class TarWriter:
         self._sink.write(memoryview(content))
         self.position += len(content)
 
-    def _append_file(self, source: int, path: Path, size: int) -> None:
+    def _append_file(self, source: int, path: Path, size: int, offset: int = 0) -> None:
         done = 0
         while done < size:
             check_cancelled()
             with storage_errors(f"writing {self.path}"):
-                count = self._append_some(source, done, size - done)
+                count = self._append_some(source, offset + done, size - done)
             if not count:
                 raise StorageFailed(f"{path} became shorter while it was read")
             done += count

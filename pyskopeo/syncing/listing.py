@@ -16,8 +16,11 @@ from ..streams.concurrency import SingleFlight, each
 from . import registry_queries
 from .destination_names import check_distinct, invalid_reference
 from .local_sources import find_image_directories, list_layout_images, read_yaml_source
+from .overwriting import source_identity
+from .registry_access import registry_access
 from .repository_selection import parse_registry_source, repositories_below
 from .selected_images import selected_groups
+from .source_contents import SourceContents
 from .source_images import SourceImage, from_directory, from_layout, from_registry, parse_tag_or_digest
 from .sync_request import Listing, LogMessage, SyncRequest, SyncSink
 from .tag_selection import matching_pattern, matching_versions
@@ -57,7 +60,8 @@ class _Lister:
 
     ``list_tags`` requests the tags of a repository. ``share`` returns an access with connections that all images of one
     registry share. ``guard`` is that of `SyncRequest`. With ``strict`` the first source that cannot be listed raises
-    its error. ``failures`` is the number of sources that could not be listed, or not to their end.
+    its error. ``contents`` gets all that is listed to its end. ``failures`` is the number of sources that could not be
+    listed, or not to their end.
     """
 
     access: Access
@@ -67,6 +71,7 @@ class _Lister:
     list_repositories: ListRepositories = registry_queries.list_repositories
     guard: Callable[[], AbstractContextManager[None]] = nullcontext
     strict: bool = False
+    contents: SourceContents | None = None
     failures: int = 0
     groups: list[tuple[Access, list[SourceImage]]] = field(default_factory=list)
     _tags: SingleFlight[tuple[Reference, int], list[str]] = field(default_factory=SingleFlight)
@@ -89,6 +94,8 @@ class _Lister:
         async def request() -> list[str]:
             self._info("Getting tags", image=repository.name)
             found = await self.list_tags(repository, access)
+            if self.contents is not None and not found.problem:
+                self.contents.add_tags(repository, found.tags, access)
             if found.problem:
                 self._fail("Tags may be missing", InvalidContent(found.problem), image=repository.name)
             return found.tags
@@ -114,7 +121,7 @@ class _Lister:
         found: list[tuple[Access, list[SourceImage], ListImages]] = []
         for registry in read_yaml_source(source):
             self._warn_about(registry)
-            access = await self.share(_registry_access(self.access, registry))
+            access = await self.share(registry_access(self.access, registry))
             found += [(access, [], list_images) for list_images in self._listings(registry, access)]
 
         async def fill(one: tuple[Access, list[SourceImage], ListImages]) -> None:
@@ -221,6 +228,8 @@ class _Lister:
         access = await self.share(self.access)
         self._info("Getting repositories", registry=host)
         names = repositories_below(await self.list_repositories(host, access), path)
+        if self.contents is not None and names:
+            self.contents.add_catalog(host, path, names, access)
         with self.guard():
             chosen = wanted.apply(names)
         self._info(f"{len(chosen)} of {len(names)} repositories are wanted", registry=host)
@@ -244,12 +253,18 @@ class _Lister:
 
     def list_dir(self, source: str) -> None:
         """List the images in and below a directory; raises `PathNotFound` and `StorageFailed`."""
-        self.groups.append((self.access, [from_directory(source, path) for path in find_image_directories(source)]))
+        self._add_place("dir", source, [from_directory(source, path) for path in find_image_directories(source)])
 
     def list_oci(self, source: str, *, keep: bool) -> None:
         """List the images of an OCI layout, see `from_layout`; raises `PathNotFound` and `InvalidContent`."""
         images = list_layout_images(Path(source))
-        self.groups.append((self.access, [from_layout(source, *image, keep=keep) for image in images]))
+        self._add_place("oci", source, [from_layout(source, *image, keep=keep) for image in images])
+
+    def _add_place(self, transport: str, source: str, images: list[SourceImage]) -> None:
+        if self.contents is not None and images:
+            place = source_identity(f"{transport}:{source}")
+            self.contents.add_place(place, (source_identity(image.source) for image in images))
+        self.groups.append((self.access, images))
 
 
 async def list_images(
@@ -260,7 +275,8 @@ async def list_images(
     A repository of a YAML file that cannot be listed is reported and counted, the others are listed. Raises
     `InvalidInput` when there are no images, or two with the same name at the destination, and the source's errors.
     """
-    lister = _Lister(access, list_tags, share, report, guard=request.guard)
+    contents = SourceContents() if request.delete else None
+    lister = _Lister(access, list_tags, share, report, guard=request.guard, contents=contents)
     if request.source_transport == "docker":
         await lister.list_docker(request.source)
     elif request.source_transport == "registry":
@@ -276,7 +292,7 @@ async def list_images(
         found = sum(len(images) for _, images in lister.groups)
         left_out = f": {request.tag_selection.flags} selects none of the {found} there" if found else ""
         raise InvalidInput(f'No images to sync found in "{request.source}"{left_out}')
-    listing = Listing(groups, lister.failures)
+    listing = Listing(groups, lister.failures, contents)
     check_distinct(listing.images)
     return listing
 
@@ -292,15 +308,3 @@ async def list_yaml_images(
     lister = _Lister(access, list_tags, share, report, guard=guard, strict=True)
     await lister.list_yaml(source)
     return [(group, image) for group, images in lister.groups for image in images]
-
-
-def _registry_access(access: Access, registry: RegistrySource) -> Access:
-    """Return ``access`` with the settings of a registry in the file, which take precedence over flags."""
-    trust, keychain = access.trust, access.keychain
-    if registry.tls_verify is not None:
-        trust = replace(trust, insecure=not registry.tls_verify)
-    if registry.cert_dir:
-        trust = replace(trust, cert_dir=Path(registry.cert_dir))
-    if registry.credentials is not None:
-        keychain = replace(keychain, credentials=registry.credentials, anonymous=False)
-    return replace(access, trust=trust, keychain=keychain)

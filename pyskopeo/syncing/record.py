@@ -87,11 +87,23 @@ class Record:
         self._path, self._warn = path, warn
         self._entries = {**self._read(), **(entries or {})}
         self._new: dict[str, Entry] = {}
+        self._forgotten: set[str] = set()
         self._written, self._cost = time.monotonic(), 0.0
 
     def get(self, key: str) -> Entry | None:
         """Return the entry of an image, None without one."""
         return self._entries.get(key)
+
+    @property
+    def entries(self) -> Mapping[str, Entry]:
+        """All entries by key."""
+        return self._entries
+
+    def forget(self, key: str) -> None:
+        """Remove an entry; the file is written by `save`."""
+        self._entries.pop(key, None)
+        self._new.pop(key, None)
+        self._forgotten.add(key)
 
     async def put(self, key: str, entry: Entry) -> None:
         """Add or replace an entry; the file is written now and then, and by `save`."""
@@ -102,8 +114,8 @@ class Record:
             await self.save()
 
     async def save(self) -> None:
-        """Write new entries to the file, and keep those that other processes have added to it."""
-        if self._path is None or not self._new:
+        """Write new entries to the file, without those to forget, and keep what other processes have added to it."""
+        if self._path is None or not (self._new or self._forgotten):
             return
         new, self._new = self._new, {}
         self._written = started = time.monotonic()
@@ -111,6 +123,9 @@ class Record:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             async with locked_if_possible(self._path.parent):
                 self._entries = dict(self._read()) | self._entries | new
+                for key in self._forgotten - set(new):
+                    self._entries.pop(key, None)
+                self._forgotten.clear()
                 write_atomically(self._path, _document(self._entries))
             if not self._cost:  # once in a run
                 remove_leftovers(self._path.parent, self._path.name)

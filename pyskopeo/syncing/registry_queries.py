@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..registry.session import Session
     from ..registry.sessions import SharedConnections
     from ..registry.tag_pages import TagList
+    from ..registry.tag_removal import TagRemoval
     from ..streams.byte_streams import BlobReader
 
     Download: TypeAlias = Callable[[Descriptor, int], AbstractAsyncContextManager[BlobReader]]
@@ -122,6 +123,25 @@ async def list_repositories(host: str, access: Access) -> list[str]:
     from ..registry.catalog import read_catalog
 
     return await read_catalog(host, access)
+
+
+async def is_missing(reference: Reference, access: Access) -> bool:
+    """Return whether the registry itself, not a mirror, says that an image does not exist; raises any other answer."""
+    from ..registry.sessions import open_session
+    from ..registry.tag_removal import is_missing
+
+    async with open_session(reference, access) as session:
+        return await is_missing(reference, session)
+
+
+@asynccontextmanager
+async def open_tag_removal(reference: Reference, access: Access, *, referrers: bool) -> AsyncIterator[TagRemoval]:
+    """Yield what removes tags of one repository, with ``referrers`` also what refers to their manifests."""
+    from ..registry.sessions import open_session
+    from ..registry.tag_removal import TagRemoval
+
+    async with open_session(reference, access, actions="*,pull") as session:
+        yield TagRemoval(reference, session, access, referrers=referrers)
 
 
 async def source_digest(reference: Reference, access: Access) -> Digest | None:

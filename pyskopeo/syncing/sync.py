@@ -10,6 +10,7 @@ from ..engine.signing import PreparedOnce
 from ..errors import Offline
 from ..storage.shared_files import RunFiles
 from . import registry_queries
+from .deletion import delete_surplus
 from .listing import list_images
 from .sync_request import (
     ImageEvent,
@@ -125,6 +126,8 @@ async def _list_and_copy(
             writing = await share(writing, "pull,push")
             shared, record = known
             await SyncRun(request, listing, writing, files, emit, shared=shared, record=record).copy_all()
+        if listing.contents is not None:
+            await delete_surplus(request, listing, listing.contents, await share(writing, "*,pull"), emit)
 
 
 def finish_run(request: SyncRequest, report: SyncReport, emit: SyncSink, *, exit_code: int) -> None:

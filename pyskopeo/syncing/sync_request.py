@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from ..engine.plan import DEFAULT_FORM, Form
 from ..errors import InvalidInput, PyskopeoError, Unsupported
 from ..fast_dataclass import dataclass
+from .deletion_limit import NO_DELETION_LIMIT, DeletionLimit
 from .mapping import NO_RENAMING, Renaming
 from .repository_selection import ALL_REPOSITORIES, RepositorySelection
 from .tag_selection import ALL_TAGS, TagSelection
@@ -23,14 +24,16 @@ if TYPE_CHECKING:
     from ..model.events import Event
     from ..model.referrer import WantedReferrers
     from ..signatures.signer import Signer
+    from .source_contents import SourceContents
 
 SOURCES = ("docker", "registry", "dir", "oci", "yaml")
 DESTINATIONS = ("docker", "dir", "oci")
 IMAGES_AT_ONCE = 8
 
-Status: TypeAlias = Literal["copied", "present", "failed", "planned", "skipped"]
+Status: TypeAlias = Literal["copied", "present", "failed", "planned", "skipped", "deleted", "obsolete"]
 """``present``: it was at the destination already. ``planned``: would be copied, in a dry run. ``skipped``: not started,
-or cancelled because something else failed."""
+or cancelled because something else failed. ``deleted``: it was gone at the source. ``obsolete``: it would be deleted,
+in a dry run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,9 @@ class SyncRequest:
 
     ``repositories`` chooses among those of a whole registry, the source ``registry``; ``renaming`` are rules for names
     at the destination, which come before ``scoped``.
+
+    ``delete`` removes images from the destination that a sync has copied there, as ``record`` says, and that are gone
+    at the source now; if they are more than ``max_delete`` allows, none of them.
     """
 
     source_transport: str
@@ -72,6 +78,8 @@ class SyncRequest:
     signers: tuple[Signer, ...] = ()
     repositories: RepositorySelection = ALL_REPOSITORIES
     renaming: Renaming = NO_RENAMING
+    delete: bool = False
+    max_delete: DeletionLimit = NO_DELETION_LIMIT
 
     def check(self) -> None:
         """Raise `InvalidInput` for an impossible combination, in skopeo's words."""
@@ -91,6 +99,8 @@ class SyncRequest:
             raise InvalidInput(f"{self.jobs} images at once are too few: want at least 1")
         if self.repositories and self.source_transport != "registry":
             raise InvalidInput("repositories are chosen of a whole registry only: want --src registry")
+        if not self.delete and self.max_delete != NO_DELETION_LIMIT:
+            raise InvalidInput("a limit on deletions goes with deletion only: want --delete")
         self._check_referrers()
 
     def _check_referrers(self) -> None:
@@ -137,10 +147,14 @@ class ImageGroup:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """All images to copy. ``failures`` is the number of sources that could not be listed; the errors were reported."""
+    """All images to copy. ``failures`` is the number of sources that could not be listed; the errors were reported.
+
+    ``contents`` is what the sources have altogether, None unless something is to be deleted.
+    """
 
     groups: tuple[ImageGroup, ...]
     failures: int = 0
+    contents: SourceContents | None = None
 
     @property
     def images(self) -> tuple[SyncImage, ...]:
@@ -286,5 +300,7 @@ class ReportBuilder:
     def report(self) -> SyncReport:
         """The report so far; images that are not finished are ``skipped``."""
         results = [self._results.get(image) or ImageResult(image, "skipped") for image in self._listing.images]
+        listed = frozenset(self._listing.images)
+        results += [result for image, result in self._results.items() if image not in listed]  # those to be deleted
         seconds = round(time.monotonic() - self._started, 3)
         return SyncReport(tuple(results), len(self._listing.groups), self._listing.failures, seconds)

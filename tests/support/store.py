@@ -61,6 +61,12 @@ class Store:
         with self.lock:
             del self._blobs[repository][digest]
 
+    def remove_repository(self, repository: str) -> None:
+        """Lose all of one."""
+        with self.lock:
+            self._manifests.pop(repository)
+            self._blobs.pop(repository, None)
+
     def blobs(self, repository: str) -> Mapping[str, bytes]:
         """All blobs of a repository, by digest."""
         with self.lock:

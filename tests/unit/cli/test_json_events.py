@@ -110,7 +110,7 @@ def test_every_event_of_a_sync(kind: str, capsys: pytest.CaptureFixture[str]) ->
 def test_the_end_of_a_sync(capsys: pytest.CaptureFixture[str]) -> None:
     results = ImageResult(IMAGE, "copied", A, 5), ImageResult(IMAGE, "copied", A, 6), ImageResult(IMAGE, "failed")
     show_end("json", SyncReport(results, 1, 2, 1.5))
-    counts = {"copied": 2, "failed": 1, "present": 0, "planned": 0, "skipped": 0}
+    counts = {"copied": 2, "failed": 1, "present": 0, "planned": 0, "skipped": 0, "deleted": 0, "obsolete": 0}
     assert printed(capsys) == [
         {"event": "SyncFinished"} | counts | {"listingFailures": 2, "moved": 11, "seconds": 1.5}
     ]

@@ -1,0 +1,192 @@
+"""Verify bundles: read every byte of the files that were given, and compare the images with what is there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import InvalidContent, PyskopeoError, StorageFailed
+from ..model.bundle import bundled_name
+from ..model.bundle_reports import BundleFault, BundleVerification
+from ..model.descriptor import Descriptor
+from ..model.digest import new_hasher
+from ..model.layout import INDEX_FILE, INDEX_LIMIT
+from ..model.manifest import Manifest
+from ..model.strict_json import MANIFEST_LIMIT
+from ..storage.files import storage_errors
+from ..streams.cancellation import check_cancelled, run_in_thread
+from ..streams.pump import FileReader, thread_buffer
+from .inspection import summarize
+from .packing import blob_name, piece_name
+from .part_names import find_files
+from .reading import BundleFile, OpenBundle, open_bundles
+
+if TYPE_CHECKING:
+    from ..model.digest import Digest
+    from ..streams.locations import LocalFile
+
+_MOST_FAULTS = 10_000
+
+Advance = Callable[[int, int], None]
+"""Is called with the number of bytes that were read, and with that of all."""
+
+
+def ignore_advance(done: int, total: int) -> None:
+    """Discard what was read so far."""
+
+
+async def verify_bundles(paths: Sequence[Path], *, advance: Advance = ignore_advance) -> list[BundleVerification]:
+    """Read every blob in the files of bundles, and return what is wrong with each bundle.
+
+    Parts are verified by themselves: that some were not given is no fault. Images are compared with the blobs that the
+    bundle says it has, or was made without. Signatures are another matter: see `signed.check_bundle_signatures`. Raises
+    `PathNotFound`, `InvalidContent` for what is no bundle, damaged so that its contents cannot be read, or of another
+    version, `TooLarge` and `StorageFailed`.
+    """
+    bundles = await run_in_thread(lambda: open_bundles(find_files(paths)))
+    return await run_in_thread(lambda: _Verification(bundles, advance).run())
+
+
+class _Verification:
+    """Verifies open bundles in a worker thread."""
+
+    def __init__(self, bundles: Sequence[OpenBundle], advance: Advance) -> None:
+        self._bundles, self._advance = bundles, advance
+        self._done = self._total = 0
+
+    def run(self) -> list[BundleVerification]:
+        self._total = sum(size for bundle in self._bundles for *_, size in _all_ranges(bundle))
+        return [self._verify(bundle) for bundle in self._bundles]
+
+    def _verify(self, bundle: OpenBundle) -> BundleVerification:
+        faults = list(self._content_faults(bundle))
+        for file in bundle.files:
+            faults += _index_faults(bundle, file)
+        if not bundle.missing_parts:
+            faults += _missing_faults(bundle)
+            if not faults:
+                faults += _image_faults(bundle)
+        ranges = _all_ranges(bundle)
+        return BundleVerification(
+            summarize(bundle), len(ranges), sum(size for *_, size in ranges), tuple(faults[:_MOST_FAULTS])
+        )
+
+    def _content_faults(self, bundle: OpenBundle) -> Iterator[BundleFault]:
+        """Read all blobs, and pieces of blobs; of a blob whose pieces are all here the whole is read, too."""
+        for path, digest, expected, location, size in _all_ranges(bundle):
+            blob = bundle.contents.blobs[digest]
+            try:
+                self._compare([location], expected, size)
+            except (InvalidContent, StorageFailed) as error:
+                yield BundleFault(str(path), str(digest), str(error), blob.image)
+        for digest in _divided(bundle):
+            blob, extents = bundle.contents.blobs[digest], bundle.locate(digest)
+            if extents is not None:
+                try:
+                    self._compare([one.location for one in extents], digest, blob.size, counted=False)
+                except (InvalidContent, StorageFailed) as error:
+                    yield BundleFault(bundle.name, str(digest), str(error), blob.image)
+
+    def _compare(
+        self, locations: Sequence[LocalFile], expected: Digest, size: int, *, counted: bool = True
+    ) -> None:
+        """Raise `InvalidContent` unless the bytes at some places have a digest and a size."""
+        hasher, buffer = new_hasher(expected.algorithm), thread_buffer()
+        found = 0
+        for location in locations:
+            with storage_errors(f"reading {location.path}"):
+                fd = os.open(location.path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                reader = FileReader(fd, location.path, location.offset, location.size or 0)
+                while count := reader.readinto(buffer):
+                    check_cancelled()
+                    hasher.update(buffer[:count])
+                    found += count
+                    if counted:
+                        self._done += count
+                        self._advance(self._done, self._total)
+            finally:
+                os.close(fd)
+        if found != size:
+            raise InvalidContent(f"it has {found} bytes, and should have {size}")
+        if hasher.hexdigest() != expected.hex:
+            raise InvalidContent(f"its content has the digest {expected.algorithm}:{hasher.hexdigest()}")
+
+
+def _all_ranges(bundle: OpenBundle) -> list[tuple[Path, Digest, Digest, LocalFile, int]]:
+    """Return what the files have of blobs: the file, the blob, the digest and the place of what is there, its size."""
+    found: list[tuple[Path, Digest, Digest, LocalFile, int]] = []
+    for file in bundle.files:
+        for digest, blob in bundle.contents.blobs.items():
+            if (name := blob_name(digest)) in file.index:
+                found.append((file.path, digest, digest, file.index.locate(name), blob.size))
+        found += [
+            (file.path, piece.blob, piece.digest, file.index.locate(name), piece.size)
+            for piece in (() if file.part is None else file.part.pieces)
+            if piece.blob in bundle.contents.blobs and (name := piece_name(piece.blob)) in file.index
+        ]
+    return found
+
+
+def _divided(bundle: OpenBundle) -> list[Digest]:
+    """Return the blobs that are in pieces."""
+    found: dict[Digest, None] = {}
+    for file in bundle.files:
+        for piece in () if file.part is None else file.part.pieces:
+            if piece.blob in bundle.contents.blobs:
+                found[piece.blob] = None
+    return list(found)
+
+
+def _index_faults(bundle: OpenBundle, file: BundleFile) -> Iterator[BundleFault]:
+    """Yield a fault if other programs would find other images in a file."""
+    try:
+        same = file.index.content(INDEX_FILE, INDEX_LIMIT) == bundle.contents.index().raw
+    except PyskopeoError:
+        same = False
+    if not same:
+        yield BundleFault(str(file.path), "", f"{INDEX_FILE} names other images than the contents of the bundle")
+
+
+def _missing_faults(bundle: OpenBundle) -> Iterator[BundleFault]:
+    """Yield a fault for each blob that is in no file."""
+    for digest, blob in bundle.contents.blobs.items():
+        found = bundle.locate(digest)
+        if found is None:
+            yield BundleFault(bundle.name, str(digest), "it is missing in the bundle", blob.image)
+
+
+def _image_faults(bundle: OpenBundle) -> Iterator[BundleFault]:
+    """Yield a fault for each image that needs something which the bundle neither has nor was made without."""
+    contents = bundle.contents
+    for entry in contents.entries:
+        name, waiting, seen = bundled_name(entry), [entry], set[object]()
+        while waiting:
+            check_cancelled()
+            descriptor = waiting.pop()
+            if descriptor.digest in seen or descriptor.digest not in contents.blobs:
+                continue  # images of a list that were not selected
+            seen.add(descriptor.digest)
+            try:
+                manifest = _manifest(bundle, descriptor)
+            except PyskopeoError as error:
+                if descriptor.is_manifest:
+                    yield BundleFault(bundle.name, str(descriptor.digest), str(error), name)
+                continue
+            waiting += manifest.manifests
+            for blob in () if manifest.is_index else manifest.blobs:
+                known = contents.blobs.get(blob.digest) or contents.left_out.get(blob.digest)
+                if known is None and not blob.urls:
+                    yield BundleFault(bundle.name, str(blob.digest), "it is not among the contents of the bundle", name)
+                elif known is not None and known.size != blob.size:
+                    message = f"the image says it has {blob.size} bytes, the bundle {known.size}"
+                    yield BundleFault(bundle.name, str(blob.digest), message, name)
+
+
+def _manifest(bundle: OpenBundle, descriptor: Descriptor) -> Manifest:
+    raw = bundle.content(descriptor.digest, MANIFEST_LIMIT)
+    if raw is None:
+        raise InvalidContent("it is missing in the bundle")
+    return Manifest.parse(raw, content_type=descriptor.media_type, expected=descriptor.digest)
