@@ -34,7 +34,7 @@ _COMMANDS = """
     verify version
 """
 _FLAGS = """
-    additional-tag all annotation append-suffix arch auth-strict authfile
+    access-log access-rules additional-tag all annotation anonymous-pull append-suffix arch auth-strict authfile
     blob-root by
     cert-dir certificate-identity certificate-oidc-issuer check command-timeout compat-auth-file config
     cosign-tags credential-helper creds
@@ -45,18 +45,20 @@ _FLAGS = """
     devices digestfile dry-run
     encrypt-layer encryption-key exclude exclude-repository
     files filter final-image-name final-image-tag format from
-    get-login
-    hash-format html
-    image-digest image-name image-parallel-copies image-tag include include-repository insecure-policy
+    get-login grace-period
+    hash-format html htpasswd
+    image-digest image-name image-parallel-copies image-tag include include-repository insecure-listen insecure-policy
     jobs json
     keep-going keep-name key
     latest layer layers limit-rate limit-rate-per-host listen long
-    manifest-digest map max-delete max-inflated max-retry-after max-size media-type multi-arch
+    manifest-digest map max-blob-size max-delete max-inflated max-requests max-retry-after max-size media-type
+    metrics-listen multi-arch
     new-base no-add no-creds no-files no-referrers no-resume no-tags
     offline old-base older-than os os-feature os-version out output output-prefix override-arch override-os
     override-variant overwrite
     partial-age passphrase-file password password-stdin path platform platform-digest platform-names platforms
     policy preserve-digests preserve-owner preserve-setuid print-digest profile progress public-key-file
+    public-url
     quiet
     range-parts range-size raw receipt referrers registries-conf registries.d registry-token
     remove-list-signatures remove-signatures report require-referrer require-signed response-timeout retry-delay
@@ -66,7 +68,8 @@ _FLAGS = """
     split-platforms src src-authfile src-cert-dir src-creds src-daemon-host src-no-creds src-password
     src-registry-token src-shared-blob-dir src-tls-verify src-username stall-timeout store
     strip-removed-platforms
-    table tag-only tag-platforms times tls-details tls-verify tmpdir to trust-realm trusted-root type
+    table tag-only tag-platforms times tls-cert tls-details tls-key tls-verify tmpdir to token-file trust-realm
+    trusted-root type
     update user-agent-prefix username
     variant verbose verify-existing
     writable

@@ -2,55 +2,72 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import InvalidName
 from ..fast_dataclass import dataclass
+from . import serve_flags
 from .command import Command
-from .flags import Flag, Parsed, UsageError, boolean
-from .main import Interrupted, supervise
+from .flags import Flag, Parsed, boolean
+from .serve_flags import GuardOptions, listen_address
 from .standard_streams import notice
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
 
 _DEFAULT = "127.0.0.1:5000"
 
 
 @dataclass(frozen=True, slots=True)
 class ServeOptions:
-    """The options of ``serve``. ``timeout`` is how long to serve, in seconds; 0: until interrupted.
-
-    ``writable`` is whether pushes are taken.
-    """
+    """The options of ``serve``. ``timeout`` is how long to serve, in seconds; 0: until interrupted."""
 
     layout: Path
     host: str
     port: int
     timeout: float
     writable: bool
+    guard: GuardOptions
 
     @classmethod
     def of(cls, parsed: Parsed) -> ServeOptions:
         """Read the options; raises `InvalidInput`."""
-        host, port = _address(parsed.get("listen", str))
+        host, port = listen_address("listen", parsed.get("listen", str))
         timeout, writable = parsed.get("command-timeout", float), parsed.get("writable", bool)
-        return cls(_layout(parsed.arguments[0]), host, port, timeout, writable)
+        guard = GuardOptions.of(parsed, host)
+        return cls(_layout(parsed.arguments[0]), host, port, timeout, writable, guard)
 
 
 def run(options: ServeOptions) -> int:
     """Serve until interrupted, which is the regular end."""
-    import logging
+    from ..serve.metrics import ServerMetrics
+    from .serve_run import Listening, serve_until_told
 
-    from ..serve import serve
-
-    # uvicorn warns about every client that tries TLS first, as skopeo and Docker do.
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
-    ready = partial(_print_address, options.layout, _how(options))
-    served = serve(options.layout, options.host, options.port, on_ready=ready, writable=options.writable)
-    try:
-        supervise(served, options.timeout)
-    except (Interrupted, KeyboardInterrupt):
-        return 0
+    ready = partial(_print_address, options)
+    listening = Listening(options.host, options.port, options.timeout, ready)
+    opened = partial(_open_application, options)
+    serve_until_told(opened, listening, options.guard, ServerMetrics(), partial(_problem, options))
     return 0
+
+
+@asynccontextmanager
+async def _open_application(options: ServeOptions) -> AsyncIterator[ASGIApp]:
+    """Yield what serves the images."""
+    from anyio import to_thread
+
+    from ..serve import application
+
+    made = partial(application, options.layout, writable=options.writable, max_blob=options.guard.max_blob_size)
+    yield await to_thread.run_sync(made)
+
+
+def _problem(options: ServeOptions) -> str:
+    """Return what keeps the server from its work, for /healthz; "" if nothing does."""
+    return "" if options.layout.is_dir() else "the layout is not there"
 
 
 def _how(options: ServeOptions) -> str:
@@ -62,9 +79,10 @@ def _how(options: ServeOptions) -> str:
     return "read only" if is_registry else "read only; any repository name"
 
 
-def _print_address(layout: Path, how: str, host: str, port: int) -> None:
+def _print_address(options: ServeOptions, host: str, port: int, encrypted: bool) -> None:
     shown = f"[{host}]" if ":" in host else host
-    notice(f"serving {layout} at http://{shown}:{port}/v2/ ({how})")
+    scheme = "https" if encrypted else "http"
+    notice(f"serving {options.layout} at {scheme}://{shown}:{port}/v2/ ({_how(options)})")
 
 
 def _layout(name: str) -> Path:
@@ -72,13 +90,6 @@ def _layout(name: str) -> Path:
     if not colon or transport != "oci" or not path or ":" in path:
         raise InvalidName(f'Invalid image name "{name}", want oci:DIR')
     return Path(path)
-
-
-def _address(text: str) -> tuple[str, int]:
-    host, colon, port = text.rpartition(":")
-    if not colon or not (port.isascii() and port.isdigit() and int(port) < 65536):
-        raise UsageError(f'invalid argument "{text}" for "--listen" flag: want HOST:PORT')
-    return host.strip("[]") or "127.0.0.1", int(port)
 
 
 COMMAND = Command(
@@ -92,16 +103,24 @@ COMMAND = Command(
         "REPOSITORY:TAG for each tag, and other programs may read and write it meanwhile. Without --writable such\n"
         "a layout is served with its repositories, read only. What no tag needs any more is removed by layout prune.\n"
         "\n"
+        "Beyond this machine it is served only with logins (--htpasswd, --token-file) or with --insecure-listen.\n"
+        "Files of logins, rules and certificates are read again when they change, and at SIGHUP. /healthz and\n"
+        "/metrics (for users, where there are logins) say how the server is.\n"
+        "\n"
         "Requires an extra: pip install 'pyskopeo[serve]'"
     ),
     examples=(
         "pyskopeo serve oci:mirror --listen 127.0.0.1:5000",
         "pyskopeo serve oci:registry --writable",
+        "pyskopeo serve oci:images --writable --listen 0.0.0.0:443 --htpasswd users --tls-cert c.pem --tls-key k.pem",
     ),
-    flags=(Flag("listen", f"address to listen on; port 0 selects a free port (default: {_DEFAULT})",
-                value="HOST:PORT", default=_DEFAULT, group="network"),
-           Flag("writable", "take pushes and deletions; the layout is made if it is missing", read=boolean,
-                default=False, group="destination")),
+    flags=(
+        Flag("listen", f"address to listen on; port 0 selects a free port (default: {_DEFAULT})", value="HOST:PORT",
+             default=_DEFAULT, group="network"),
+        Flag("writable", "take pushes and deletions; the layout is made if it is missing", read=boolean,
+             default=False, group="destination"),
+        *serve_flags.ACCESS, *serve_flags.NETWORK, *serve_flags.RECORDS,
+    ),
     read=ServeOptions.of,
     run=run,
 )  # fmt: skip

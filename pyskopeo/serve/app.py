@@ -30,11 +30,14 @@ if TYPE_CHECKING:
 _READING = ("GET", "HEAD")
 
 
-def application(layout: Path, repository: str | None = None, *, writable: bool = False) -> RegistryApp:
+def application(
+    layout: Path, repository: str | None = None, *, writable: bool = False, max_blob: int | None = None
+) -> RegistryApp:
     """Return an ASGI application that serves the image layout at ``layout``.
 
     ``repository`` is the only repository that is served; None serves any name. With ``writable`` it takes pushes: the
-    layout is made if it is missing, and consists of repositories from then on. Raises `Unsupported` if the extra
+    layout is made if it is missing, and consists of repositories from then on; ``max_blob`` is the size in bytes of the
+    largest blob that it takes, None: any. Raises `Unsupported` if the extra
     ``serve`` is not installed, `NotFound` or `InvalidContent` if ``layout`` is not an image layout, `StorageFailed`,
     and `InvalidName` for an invalid ``repository``.
     """
@@ -49,7 +52,7 @@ def application(layout: Path, repository: str | None = None, *, writable: bool =
     content: RegistryContent = LayoutContent(layout, repository)
     if is_registry_layout(layout):
         content = StoredContent(storage, repository)
-    return RegistryApp(content, storage if writable else None)
+    return RegistryApp(content, storage if writable else None, max_blob=max_blob)
 
 
 class RegistryApp:
@@ -59,7 +62,9 @@ class RegistryApp:
     ``delete`` that says whether the client may do that. It is asked about repositories that are not in the path.
     """
 
-    def __init__(self, content: RegistryContent, storage: RegistryStorage | None = None) -> None:
+    def __init__(
+        self, content: RegistryContent, storage: RegistryStorage | None = None, *, max_blob: int | None = None
+    ) -> None:
         try:
             from starlette.requests import Request
         except ImportError:
@@ -67,7 +72,8 @@ class RegistryApp:
         self._request = Request
         self.storage = storage
         self._read_only = storage is None
-        self._endpoints = _endpoints(ReadingEndpoints(content), None if storage is None else WritingEndpoints(storage))
+        writing = None if storage is None else WritingEndpoints(storage, max_blob=max_blob)
+        self._endpoints = _endpoints(ReadingEndpoints(content), writing)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         from starlette.requests import ClientDisconnect
