@@ -11,6 +11,7 @@ may ask the proxy may read what these credentials can read. It takes no pushes.
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -18,9 +19,10 @@ from typing import TYPE_CHECKING
 
 from ..errors import InvalidDigest, PyskopeoError
 from ..model.digest import Digest
-from ..model.events import Event, Warned, ignore
+from ..model.events import Event, Requested, Warned, ignore
 from ..model.reference import Reference, is_tag
 from .catalog import order
+from .metrics import ServerMetrics
 from .paths import RegistryPath, parse_path
 from .proxy_blob import ProxiedBlob
 from .proxy_content import ProxyContent
@@ -51,34 +53,43 @@ if TYPE_CHECKING:
 
 FRESH = 60.0
 """Seconds after which a proxy asks again what a tag refers to."""
+_BETWEEN_WARNINGS = 60.0
 
 
 @asynccontextmanager
 async def open_proxy(
     upstreams: Sequence[Upstream], new_access: Callable[[], Access], *,
-    fresh: float = FRESH, report: Callable[[Event], None] = ignore,
+    fresh: float = FRESH, report: Callable[[Event], None] = ignore, metrics: ServerMetrics | None = None,
 ) -> AsyncIterator[Proxy]:  # fmt: skip
     """Open an ASGI application that is a read-through cache of registries.
 
     ``new_access`` returns the settings for requests upstream, and the store (`Storage.store`); it is called again every
-    ten minutes, so that credentials may change. ``fresh`` is in seconds. ``report`` gets warnings. Blobs are fetched by
-    tasks of the context. Raises `InvalidName`, and what opening the store raises.
+    ten minutes, so that credentials may change. ``fresh`` is in seconds. ``report`` gets warnings, ``metrics`` count
+    requests upstream and looks into the cache. Blobs are fetched by tasks of the context. Raises `InvalidName`, and
+    what opening the store raises.
     """
     from anyio import create_task_group
 
     names, mark = Upstreams(upstreams), f"proxy-{secrets.token_hex(8)}"
+    numbers = metrics or ServerMetrics()
 
     def marked() -> Access:
         access = new_access()
         network = replace(access.network, user_agent=f"{access.network.user_agent} {mark}")
-        return replace(access, network=network)
+
+        def counted(event: Event) -> None:
+            if isinstance(event, Requested):
+                numbers.upstream(event.status)
+            access.report(event)
+
+        return replace(access, network=network, report=counted)
 
     connections = UpstreamConnections(names, marked)
     async with create_task_group() as tasks:
         try:
             async with connections.used():  # raises for a path that is no store
                 pass
-            yield Proxy(names, ProxyContent(connections, tasks, fresh), mark, report)
+            yield Proxy(names, ProxyContent(connections, tasks, fresh, numbers.cache), mark, report)
         finally:
             tasks.cancel_scope.cancel()
             await connections.aclose()
@@ -92,6 +103,7 @@ class Proxy:
     ) -> None:  # fmt: skip
         self._upstreams, self.content = upstreams, content
         self.mark, self._report = mark, report
+        self._warned: dict[str, float] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Raises a `PyskopeoError` when a response that has begun cannot be completed."""
@@ -188,9 +200,15 @@ class Proxy:
         if request.query_params.get("ns") is not None:
             found["OCI-Namespace"] = name.registry
         if problem:
-            self._warn(f"{name}: {problem}; what is stored is served")
+            self._warn_sometimes(name.registry, f"{name}: {problem}; what is stored is served")
             found["Warning"] = f'111 pyskopeo "{name.registry} could not be asked, this is what is stored"'
         return found
+
+    def _warn_sometimes(self, registry: str, message: str) -> None:
+        """Warn of a registry's outage, but not for each request."""
+        if time.monotonic() - self._warned.get(registry, -_BETWEEN_WARNINGS) >= _BETWEEN_WARNINGS:
+            self._warned[registry] = time.monotonic()
+            self._warn(message)
 
     def _warn(self, message: str) -> None:
         self._report(Warned(message))

@@ -52,8 +52,11 @@ class ProxyContent:
     Methods raise `NetworkError`, `InvalidContent`, and `StorageFailed`.
     """
 
-    def __init__(self, connections: UpstreamConnections, tasks: TaskGroup, fresh: float) -> None:
-        self.connections = connections
+    def __init__(
+        self, connections: UpstreamConnections, tasks: TaskGroup, fresh: float, count: Callable[[str], None]
+    ) -> None:
+        """``count`` is called with ``hit``, ``miss`` or ``stale`` for what is looked for in the store."""
+        self.connections, self._count = connections, count
         self.fetches = BlobFetches(connections, tasks, self._name_complete)
         self._tags = FreshValues(fresh, self._ask_tag, self._stored_tag, limit=_MAX_TAGS)
         self._lists = FreshValues(fresh, self._ask_tags, self._stored_tags, limit=_MAX_LISTS)
@@ -70,6 +73,8 @@ class ProxyContent:
             sizes.setdefault(state.value, 0)  # upstream says that it belongs to the repository
             manifest = await self._manifest(replace(reference, tag="", digest=state.value), used)
             await self._begin_image(reference, manifest, used)
+        if state.problem:
+            self._count("stale")
         return manifest, state.problem
 
     async def manifest(self, reference: Reference) -> Manifest:
@@ -89,7 +94,9 @@ class ProxyContent:
     async def open_stored(self, descriptor: Descriptor) -> FileIO | None:
         """Open the file of a blob; None if it is not stored."""
         async with self.connections.used() as used:
-            if not await used.store.holds(descriptor):
+            stored = await used.store.holds(descriptor)
+            self._count("hit" if stored else "miss")
+            if not stored:
                 return None
             try:
                 return FileIO(open_regular(used.store.path(descriptor.digest)))
@@ -116,6 +123,7 @@ class ProxyContent:
         sizes = await self._known.sizes(reference.name, used.store)
         async with self._turns.of((reference.name, digest)):
             found, known = await used.store.manifest(digest), digest in sizes
+            self._count("miss" if found is None else "hit")
             if found is None or not known:
                 async with used.endpoints(reference) as endpoints:
                     if found is None:

@@ -50,7 +50,7 @@ class Upstreams:
         given = tuple(upstreams)
         self.by_name = {one.name: one for one in given}
         if not given or len(self.by_name) < len(given):
-            raise InvalidName("want at least one upstream, each once")
+            raise InvalidName(f"{', '.join(one.name for one in given) or 'no upstream'}: want at least one, each once")
 
     def reference(self, path: str, namespace: str | None) -> Reference:
         """Return the repository that a client means by the name in its request.
