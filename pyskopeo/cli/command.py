@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, Generic, TypeVar
@@ -31,7 +31,8 @@ class Command(Generic[Options]):
     a group; for the other commands it is in `SUMMARIES`. ``usage`` is skopeo's answer to a wrong number of arguments,
     for the commands for which it has one of their own. ``error_code`` is the exit code of errors that have none of
     their own; another one than 1 for a command that says something with that. ``beyond`` is what the description goes
-    on with where the program is not called skopeo.
+    on with where the program is not called skopeo. ``instead`` is the name of a flag that is given instead of the
+    arguments, "" without one.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Command(Generic[Options]):
     usage: str = ""
     error_code: int = 1
     beyond: str = ""
+    instead: str = ""
 
     @property
     def whole_description(self) -> str:
@@ -53,9 +55,8 @@ class Command(Generic[Options]):
 
     @property
     def takes_more(self) -> bool:
-        """Whether an argument can be repeated: one whose name ends with ``...``; only the last one as for skopeo."""
-        last = self.arguments.endswith(("...", "...]"))
-        return last or ("... " in self.arguments and program() != "skopeo")
+        """Whether an argument can be repeated: one whose name ends with ``...``, unless skopeo takes only one."""
+        return "..." in self.arguments and not (program() == "skopeo" and self.name in ("copy", "inspect"))
 
     @contextmanager
     def coding_errors(self) -> Iterator[None]:
@@ -67,11 +68,16 @@ class Command(Generic[Options]):
                 error.exit_code = self.error_code
             raise
 
-    def check_count(self, given: Sequence[str]) -> None:
+    def check_count(self, given: Sequence[str], flags: Collection[str] = ()) -> None:
         """Raise `UsageError` unless as many arguments are given as are named, or more if a name ends with ``...``.
 
-        Those in brackets at the end may be left out; if all are in brackets, the command itself checks them.
+        Those in brackets at the end may be left out; if all are in brackets, the command itself checks them. ``flags``
+        are the names of the flags that are given.
         """
+        if self.instead and self.instead in flags:
+            if given:
+                raise UsageError(f"No arguments expected with --{self.instead}, got {len(given)}")
+            return
         names = self.arguments.split()
         wanted = [name for name in names if not name.startswith("[")]
         if self.arguments.startswith("["):

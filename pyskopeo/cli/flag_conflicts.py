@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 
+from .plan_flags import AT_RUN, IN_PLAN, NOT_PLANNED
+
 _CHOOSING = ("platform", "os-version", "os-feature", "select-annotation")
 _OVERRIDES = ("override-os", "override-arch", "override-variant")
 _SIGNERS = ("key", "certificate-identity", "certificate-oidc-issuer", "trusted-root", "signed-as")
@@ -33,6 +35,9 @@ EXCLUSIVE: tuple[tuple[tuple[str, ...], ...], ...] = (
     (("files", "layer"), ("filter", "semver")),
     (("json",), ("html",)),
     (("check",), ("update",)),
+    (("run",), IN_PLAN),
+    (("plan",), AT_RUN),
+    (("plan", "run"), NOT_PLANNED),
     (("quiet",), ("progress",)),
 )
 
@@ -44,6 +49,8 @@ NEEDED: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("copy", "split-platforms"): ("all", "multi-arch"),
     ("copy", "dest-force-compress-format"): ("dest-compress-format",),
     ("copy", "encrypt-layer"): ("encryption-key",),
+    ("sync", "shard"): ("run",),
+    ("sync", "since"): ("plan",),
     ("verify", "signatures-only"): ("policy", "require-signed", *_SIGNERS),
 }
 

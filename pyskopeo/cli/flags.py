@@ -96,6 +96,7 @@ GROUPS = {
     "destination": "Destination",
     "images": "Which images",
     "files": "Which files",
+    "plan": "Plans and machines",
     "form": "Form of the image",
     "trust": "Trust and verification",
     "registry": "Registry and credentials",

@@ -15,16 +15,22 @@ Kind: TypeAlias = Literal["image", "artifact", "config", "platforms"]
 
 
 def print_formatted(template: str, document: Mapping[str, Any], kind: Kind) -> None:
-    """Print a document of a kind by a template; the template ``json`` stands for the default output."""
+    """Print a document of a kind by a template; raises what `formatted` raises."""
+    sys.stdout.write(formatted(template, document, kind))
+
+
+def formatted(template: str, document: Mapping[str, Any], kind: Kind) -> str:
+    """Return a document of a kind by a template; the template ``json`` stands for the default output.
+
+    Raises `InvalidInput` for an invalid template, and for a field that there is not.
+    """
     value = _STRUCTS[kind](document)
     if is_json(template):
-        print(dumps(document, indent=4))
-    else:
-        try:
-            text = render(template, value)
-        except UnknownField as error:
-            raise InvalidInput(f"{error}; its fields are {', '.join(error.available)}") from None
-        sys.stdout.write(text)
+        return dumps(document, indent=4) + "\n"
+    try:
+        return render(template, value)
+    except UnknownField as error:
+        raise InvalidInput(f"{error}; its fields are {', '.join(error.available)}") from None
 
 
 def _image_struct(document: Mapping[str, Any]) -> Struct:

@@ -36,6 +36,16 @@ class Named:
     tags: Sequence[str]
 
 
+def summary_lines(
+    named: Named, root: Manifest, manifest: Manifest, inspection: Inspection | None
+) -> Iterator[str]:
+    """Yield the lines for an image, or for an artifact, which has no ``inspection``, as standard output shows them."""
+    output = TextOutput.of_stdout()
+    if inspection is None:
+        return artifact_lines(named, manifest, output)
+    return image_lines(named, root, inspection, output)
+
+
 def image_lines(
     named: Named, root: Manifest, inspection: Inspection, output: TextOutput
 ) -> Iterator[str]:

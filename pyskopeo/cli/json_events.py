@@ -13,6 +13,7 @@ from ..model.events import CopyFinished, Event, Explained, Requested, to_json
 from .log import debugging, emit, without_passwords
 
 if TYPE_CHECKING:
+    from ..syncing.planning import PlanTotals
     from ..syncing.sync_request import ImageResult, SyncEvent, SyncImage, SyncReport
     from .copy_result import CopyNames
 
@@ -72,6 +73,13 @@ def print_sync_finished(report: SyncReport) -> None:
     counts = {status: statuses[status] for status in get_args(Status)}
     rest = {"listingFailures": report.listing_failures, "moved": report.moved, "seconds": report.seconds}
     _print({"event": "SyncFinished", **counts, **rest}, is_last=True)
+
+
+def print_plan_finished(totals: PlanTotals) -> None:
+    """Print the last event of making a plan."""
+    counts = {"images": totals.images, "unchanged": totals.unchanged, "repositories": totals.repositories}
+    rest = {"bytes": totals.size, "unsized": totals.unsized, "requests": totals.requests, "failures": totals.failures}
+    _print({"event": "PlanFinished", **counts, **rest}, is_last=True)
 
 
 def _names(image: SyncImage | None) -> CopyNames | None:

@@ -56,14 +56,14 @@ _FLAGS = """
     new-base no-add no-creds no-files no-referrers no-resume no-tags
     offline old-base older-than os os-feature os-version out output output-prefix override-arch override-os
     override-variant overwrite
-    partial-age passphrase-file password password-stdin path platform platform-digest platform-names platforms
+    partial-age passphrase-file password password-stdin path plan platform platform-digest platform-names platforms
     policy preserve-digests preserve-owner preserve-setuid print-digest profile progress proxy proxy-fresh
     public-key-file public-url
     quiet
     range-parts range-size raw receipt referrers registries-conf registries.d registry-token
     remove-list-signatures remove-signatures report require-referrer require-signed response-timeout retry-delay
-    retry-times reuse root rows
-    scoped screds select-annotation semver shared-blob-dir sign-by sign-by-sigstore sign-by-sigstore-private-key
+    retry-times reuse root rows run
+    scoped screds select-annotation semver shard shared-blob-dir sign-by sign-by-sigstore sign-by-sigstore-private-key
     sign-by-sq-fingerprint sign-identity sign-passphrase-file signatures-only signed-as since sort source sparse
     split-platforms src src-authfile src-cert-dir src-creds src-daemon-host src-no-creds src-password
     src-registry-token src-shared-blob-dir src-tls-verify src-username stall-timeout store

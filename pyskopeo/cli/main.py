@@ -251,7 +251,7 @@ def _parse_command(
     if "tls-verify" in outer.given:
         log("warning", "'--tls-verify' is deprecated, please set this on the specific subcommand")
     parsed.inherit(outer)
-    command.check_count(parsed.arguments)
+    command.check_count(parsed.arguments, parsed.given)
     options = _read_options(command, parsed)
     return command, options, parsed.get("command-timeout", float)
 

@@ -116,7 +116,7 @@ COMMAND = Command(
         "\n"
         "With --writable it takes pushes, too: the layout, which is made if it is missing, has an entry\n"
         "REPOSITORY:TAG for each tag, and other programs may read and write it meanwhile. Without --writable such\n"
-        "a layout is served with its repositories, read only. What no tag needs any more is removed by layout prune.\n"
+        "a layout is served with its repositories, read only. What no tag needs any more is removed by layout gc.\n"
         "\n"
         "With --proxy it is a cache of other registries, in the layout: what is asked for is fetched once, with the\n"
         "logins of this user, and served while the other registry is down. Names are those of the first registry,\n"

@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..access import Access, cache_directory
-from ..config.home import home_directory
-from ..engine.plan import Form
-from ..engine.selection import Selection
-from ..fast_dataclass import dataclass
-from .access_options import AUTHFILE, RESUME, AccessOptions, registry_flags
-from .command import Command, program
+from ..errors import PyskopeoError
+from .access_options import AUTHFILE, RESUME, registry_flags
+from .command import Command
 from .copy_result import CopyNames
-from .flags import Flag, Parsed, UsageError, boolean, integer
-from .format_flags import FORM, compresses_plain_layers, manifest_format
-from .mirror_flags import MIRROR, deletion_limit, renaming, repository_selection
+from .flags import Flag, boolean, integer
+from .format_flags import FORM
+from .mirror_flags import MIRROR
 from .network_options import NETWORK, RANGES
-from .platform_flags import CHOOSING, chosen_image, refuse_choice
+from .plan_flags import PLANS
+from .platform_flags import CHOOSING
 from .progress import PROGRESS, registry_report
-from .referrer_flags import REFERRERS, wanted_referrers
-from .regex_timeout import bounded
-from .signing_flags import SIGNING, SigningOptions
+from .referrer_flags import REFERRERS
+from .signing_flags import SIGNING
+from .sync_options import SyncOptions
 
 if TYPE_CHECKING:
+    from ..access import Access
     from ..model.events import Report
-    from ..syncing.sync_request import SyncReport, SyncRequest
-    from ..syncing.tag_selection import TagSelection
+    from ..syncing.sync_request import SyncReport, SyncRequest, SyncSink
 
 _FORM = ("format", "preserve-digests", "remove-signatures", "remove-list-signatures", "max-inflated")
 _FLAGS = (
@@ -53,6 +48,7 @@ _FLAGS = (
          group="images"),
     Flag("latest", "copy only the N newest versions of each repository, one tag of each, without pre-releases if there "
          "are releases; without versions, the last N tags by name", value="N", read=integer, default=0, group="images"),
+    *PLANS,
     Flag("jobs", "number of images to copy in parallel, which share one limit on blobs (default: 8)", value="N",
          read=integer, default=8, group="network"),
     Flag("keep-going", "continue after an image failed to copy, and fail at the end", read=boolean, default=False,
@@ -75,42 +71,12 @@ _FLAGS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class SyncOptions:
-    """The options of ``sync``. ``digestfile`` is None in a dry run.
-
-    ``as_skopeo`` is whether it prints what skopeo does, and without bars no more.
-    """
-
-    request: SyncRequest
-    signing: SigningOptions
-    source_access: AccessOptions
-    destination_access: AccessOptions
-    digestfile: Path | None
-    report: Path | None
-    as_skopeo: bool
-    progress: str
-
-    @classmethod
-    def of(cls, parsed: Parsed) -> SyncOptions:
-        """Read the options; raises `InvalidInput`."""
-        request = _request(parsed)
-        request.check()
-        return cls(
-            request=request,
-            signing=SigningOptions.of(parsed, dry_run=request.dry_run),
-            source_access=AccessOptions.of(parsed, "src-"),
-            destination_access=AccessOptions.of(parsed, "dest-"),
-            digestfile=None if request.dry_run else parsed.path("digestfile"),
-            report=parsed.path("report"),
-            as_skopeo=program() == "skopeo",
-            progress=parsed.get("progress", str),
-        )
-
-
 async def run(options: SyncOptions) -> int:
-    """Copy the images. Print a summary and write the files asked for, also after an error or a signal."""
-    from ..syncing.sync import sync
+    """Copy the images, or write a plan. Print a summary and write the files asked for, also after an error."""
+    if options.plan is not None:
+        from .sync_plan import write_plan
+
+        return await write_plan(options)
     from ..syncing.sync_request import ReportBuilder
     from .sync_files import create_digest_file, write_digests, write_report
     from .sync_view import ImageSteps, viewing
@@ -119,37 +85,51 @@ async def run(options: SyncOptions) -> int:
         create_digest_file(options.digestfile)
     builder = ReportBuilder()
     signatures = not options.request.form.remove_signatures
-    report = registry_report(options.progress)
-    writing = _writing(options, report)
     with_steps = options.as_skopeo and options.progress == "auto" and not sys.stdout.isatty()
     steps = (ImageSteps(signatures=signatures),) if with_steps else ()
+    exit_code = 1
     try:
         with viewing(options.progress, _names(options.request), builder, *steps) as show:
-            await sync(
-                replace(options.request, signers=options.signing.signers(writing)),
-                source_access=options.source_access.access(report),
-                destination_access=writing,
-                report=show,
-            )
+            await _copy(options, show)
+        exit_code = 0
+    except PyskopeoError as error:
+        exit_code = error.exit_code
+        raise
     finally:
         results = builder.report
         _show_end(options, results)
         if options.digestfile is not None and builder.listed:
             write_digests(options.digestfile, results)
         if options.report is not None:
-            write_report(options.report, options.request, results)
+            write_report(options, results, exit_code)
     return 0
+
+
+async def _copy(options: SyncOptions, show: SyncSink) -> None:
+    """Copy the images of the source, or of a plan."""
+    from ..streams.cancellation import run_in_thread
+    from ..syncing.planned_run import run_planned
+    from ..syncing.sync import sync
+
+    report = registry_report(options.progress)
+    writing = _writing(options, report)
+    request = replace(options.request, signers=options.signing.signers(writing))
+    reading = options.source_access.access(report)
+    if options.planned is None:
+        await sync(request, source_access=reading, destination_access=writing, report=show)
+        return
+    images = await run_in_thread(partial(options.planned.shard, options.shard))
+    await run_planned(request, images, source_access=reading, destination_access=writing, report=show)
 
 
 def _names(request: SyncRequest) -> CopyNames:
     """Return the names that are shown for a run."""
-    source, destination = (
-        f"{transport}:{'//' * (transport == 'docker')}{place}"
-        for transport, place in (
-            (request.source_transport, request.source), (request.destination_transport, request.destination)
-        )
-    )  # fmt: skip
-    return CopyNames(source, destination)
+    from ..syncing.places import join_place
+
+    return CopyNames(
+        join_place(request.source_transport, request.source),
+        join_place(request.destination_transport, request.destination),
+    )
 
 
 def _show_end(options: SyncOptions, report: SyncReport) -> None:
@@ -164,67 +144,6 @@ def _show_end(options: SyncOptions, report: SyncReport) -> None:
 def _writing(options: SyncOptions, report: Report) -> Access:
     access = options.destination_access.access(report)
     return replace(access, writing=replace(access.writing, platforms=not options.as_skopeo))
-
-
-def _request(parsed: Parsed) -> SyncRequest:
-    from ..syncing.sync_request import SyncRequest
-
-    source, destination = parsed.arguments
-    wanted = manifest_format(parsed)
-    tag_selection, every = _tag_selection(parsed), parsed.get("all", bool)
-    if every:
-        refuse_choice(parsed, "--all")
-    jobs = parsed.get("jobs", int)
-    if jobs < 1:
-        raise UsageError("--jobs: want 1 or more")
-    transport = parsed.get("dest", str)
-    if program() == "skopeo" and parsed.get("src", str) == "registry":
-        raise UsageError('"registry" is not a valid source transport: want docker, dir, oci or yaml')
-    return SyncRequest(
-        source_transport=parsed.get("src", str),
-        source=source,
-        destination_transport=transport,
-        destination=destination,
-        selection=Selection(chosen_image(parsed), "all" if every else "system"),
-        scoped=parsed.get("scoped", bool),
-        suffix=parsed.get("append-suffix", str),
-        tag_selection=tag_selection,
-        form=Form(
-            format=wanted,
-            compress=compresses_plain_layers(parsed, f"{transport}:"),
-            preserve_digests=parsed.get("preserve-digests", bool),
-            remove_signatures=parsed.get("remove-signatures", bool),
-            remove_list_signatures=parsed.get("remove-list-signatures", bool),
-            max_inflated=parsed.optional("max-inflated", int),
-        ),
-        keep_going=parsed.get("keep-going", bool),
-        dry_run=parsed.get("dry-run", bool),
-        jobs=jobs,
-        record=_record(transport, destination),
-        guard=partial(bounded, "choosing images"),
-        referrers=wanted_referrers(parsed),
-        repositories=repository_selection(parsed),
-        renaming=renaming(parsed),
-        delete=parsed.get("delete", bool),
-        max_delete=deletion_limit(parsed),
-    )
-
-
-def _tag_selection(parsed: Parsed) -> TagSelection:
-    from ..syncing.tag_selection import TagSelection
-
-    latest = parsed.get("latest", int)
-    if latest < 1 and "latest" in parsed.given:
-        raise UsageError("--latest: want 1 or more")
-    return TagSelection.parse(
-        parsed.repeated("include", str), parsed.repeated("exclude", str), latest, parsed.optional("semver", str)
-    )
-
-
-def _record(transport: str, destination: str) -> Path | None:
-    from ..syncing.record import record_path
-
-    return record_path(transport, destination, cache_directory(os.environ, home_directory(os.environ)))
 
 
 COMMAND = Command(
@@ -247,8 +166,11 @@ COMMAND = Command(
         "pyskopeo sync --src docker --dest docker --latest 3 --all docker.io/library/nginx mirror.example.com/hub",
         "pyskopeo sync --src registry --dest docker --map '^[^/]*/old/=new/' registry.example.com mirror.example.com",
         "pyskopeo sync --src yaml --dest oci --keep-going --report done.json images.yaml mirror",
+        "pyskopeo sync --src yaml --dest docker --plan plan.jsonl images.yaml mirror.example.com/hub",
+        "pyskopeo sync --run plan.jsonl --shard 1/4 --report shard-1.json",
     ),
     flags=_FLAGS,
     read=SyncOptions.of,
     run=run,
+    instead="run",
 )

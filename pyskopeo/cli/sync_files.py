@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..storage.output_file import check_output, write_output
 
 if TYPE_CHECKING:
-    from ..syncing.sync_request import ImageResult, SyncReport, SyncRequest
+    from ..syncing.report_file import RunReport
+    from ..syncing.sync_request import SyncReport
+    from .sync_options import SyncOptions
 
 
 def create_digest_file(path: Path) -> None:
@@ -30,32 +32,21 @@ def write_digests(path: Path, report: SyncReport) -> None:
     write_output(path, content, f'Failed to write digest to file "{path}"')
 
 
-def write_report(path: Path, request: SyncRequest, report: SyncReport) -> None:
-    """Write the report as JSON; sizes are in bytes, times in seconds. Raises `StorageFailed`."""
-    document = {
-        "version": 1,
-        "source": f"{request.source_transport}:{request.source}",
-        "destination": f"{request.destination_transport}:{request.destination}",
-        "dryRun": request.dry_run,
-        "seconds": report.seconds,
-        "bytes": report.moved,
-        "copied": report.count("copied"),
-        "present": report.count("present"),
-        "deleted": report.count("deleted"),
-        "failed": report.count("failed"),
-        "listingFailures": report.listing_failures,
-        "images": [_image(result) for result in report.results],
-    }
-    write_output(path, (json.dumps(document, indent=2) + "\n").encode(), f"writing {path}")
+def write_report(options: SyncOptions, report: SyncReport, exit_code: int) -> None:
+    """Write the report of a run as JSON to the file of ``--report``. Raises `StorageFailed`."""
+    from ..syncing.plan_options import PlanOptions
+    from ..syncing.report_file import RunReport
+
+    assert options.report is not None
+    request, planned = options.request, options.planned
+    run = RunReport(
+        f"{request.source_transport}:{request.source}", f"{request.destination_transport}:{request.destination}",
+        report, PlanOptions(request.selection, request.form, request.referrers).to_json(),
+        "" if planned is None else planned.sha256, options.shard, request.dry_run, exit_code,
+    )  # fmt: skip
+    write_run_report(options.report, run)
 
 
-def _image(result: ImageResult) -> dict[str, Any]:
-    return {
-        "source": result.image.source,
-        "destination": result.image.destination,
-        "status": result.status,
-        "digest": None if result.digest is None else str(result.digest),
-        "bytes": result.moved,
-        "seconds": result.seconds,
-        "error": result.error or None,
-    }
+def write_run_report(path: Path, run: RunReport) -> None:
+    """Write a report as JSON. Raises `StorageFailed`."""
+    write_output(path, (json.dumps(run.to_json(), indent=2) + "\n").encode(), f"writing {path}")

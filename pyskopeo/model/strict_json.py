@@ -26,14 +26,16 @@ _DIGITS_LIMIT = sys.int_info.str_digits_check_threshold
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
-def parse_object(raw: bytes, what: str, limit: int = MANIFEST_LIMIT) -> dict[str, Any]:
+def parse_object(
+    raw: bytes, what: str, limit: int = MANIFEST_LIMIT, *, values: int = VALUE_LIMIT
+) -> dict[str, Any]:
     """Decode a JSON object of at most ``limit`` bytes; ``what`` names it in errors.
 
-    Raises `TooLarge`, also for more than `VALUE_LIMIT` values, and `InvalidContent` for anything but a valid
+    Raises `TooLarge`, also for more than ``values`` values, and `InvalidContent` for anything but a valid
     object: also for duplicate names (`DuplicateName`), NaN, infinite numbers, integers of over 640 digits, or nesting
     beyond the interpreter's recursion limit.
     """
-    value = _decode(raw, what, limit)
+    value = _decode(raw, what, limit, values)
     if not isinstance(value, dict):
         raise InvalidContent(f"{what} is not a JSON object")
     return value
@@ -51,11 +53,11 @@ def parse_list(raw: bytes, what: str, limit: int = MANIFEST_LIMIT) -> list[Any]:
     return value
 
 
-def _decode(raw: bytes, what: str, limit: int) -> Any:
+def _decode(raw: bytes, what: str, limit: int, values: int = VALUE_LIMIT) -> Any:
     if len(raw) > limit:
         raise TooLarge(f"{what} is over the limit of {limit} bytes", limit=limit)
-    if _count_values(raw) > VALUE_LIMIT and _count_values(_STRINGS.sub(b"", raw)) > VALUE_LIMIT:
-        raise TooLarge(f"{what} has more than {VALUE_LIMIT} values", limit=VALUE_LIMIT)
+    if _count_values(raw) > values and _count_values(_STRINGS.sub(b"", raw)) > values:
+        raise TooLarge(f"{what} has more than {values} values", limit=values)
     try:
         return json.loads(
             raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite,

@@ -92,10 +92,13 @@ class Repository:
         what = f"listing tags of {self.reference.name}"
         return self._call_once(what, partial(self._tags, what))
 
-    def tag_list(self) -> Call[TagList]:
-        """GET all tags as `tags` does, and return what is known about missing ones, without a warning."""
+    def tag_list(self, *, manifests: bool = False) -> Call[TagList]:
+        """GET all tags as `tags` does, and return what is known about missing ones, without a warning.
+
+        With ``manifests`` also what the registry's list says about the manifests of the tags.
+        """
         what = f"listing tags of {self.reference.name}"
-        return self._call_once(what, partial(self._tag_list, what))
+        return self._call_once(what, partial(self._tag_list, what, manifests=manifests))
 
     def first_tags(self, count: int) -> Call[list[str]]:
         """GET one page of tags, with a request for ``count`` tags in it; not retried."""
@@ -165,13 +168,13 @@ class Repository:
             self.session.warn_once(f"{what}: {found.problem}")
         return found.tags
 
-    async def _tag_list(self, what: str) -> TagList:
+    async def _tag_list(self, what: str, *, manifests: bool = False) -> TagList:
         from .tag_pages import TagList, TagPages  # loaded only for lists of tags
 
-        pages = TagPages(self.session, f"{self._base}/tags/list", what)
+        pages = TagPages(self.session, f"{self._base}/tags/list", what, keep_manifests=manifests)
         while pages.next:
             await self._call(what, pages.read)
-        return TagList(pages.names, self.session.redactor.redact(pages.problem))
+        return TagList(pages.names, self.session.redactor.redact(pages.problem), pages.manifests)
 
     async def _first_tags(self, count: int, what: str) -> list[str]:
         from .tag_pages import TagPages

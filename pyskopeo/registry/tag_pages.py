@@ -6,7 +6,9 @@ there was a specification, and which it does not contain.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import field
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ..errors import InvalidContent, TooLarge, UnsafeAddress
@@ -21,6 +23,7 @@ from .response_checks import as_digest, closing, read_error
 
 if TYPE_CHECKING:
     from ..http.httpx_import import httpx
+    from ..model.digest import Digest
     from .session import Session
 
 # Bytes of one page, and of all pages of a list.
@@ -28,14 +31,27 @@ _PAGE_LIMIT = 8 * 1024 * 1024
 _TOTAL_LIMIT = 64 * 1024 * 1024
 _MAX_NAMES = 1_000_000
 _MAX_PAGES = 10_000
+_SIZE_DIGITS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class ListedManifest:
+    """What a list of tags says about the manifest of a tag; ``size`` is that of the image in bytes, None if unknown."""
+
+    digest: Digest
+    size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TagList:
-    """The tags of a repository. ``problem`` says why some may be missing, "" if none are: that is no warning yet."""
+    """The tags of a repository. ``problem`` says why some may be missing, "" if none are: that is no warning yet.
+
+    ``manifests`` are those of the tags, where they were asked for and the registry lists them.
+    """
 
     tags: list[str]
     problem: str = ""
+    manifests: Mapping[str, ListedManifest] = field(default_factory=dict)
 
 
 class NamePages:
@@ -64,6 +80,9 @@ class NamePages:
     def accept(self, name: str | None) -> bool:
         """Return whether an entry belongs to the list; raises `InvalidContent` for one that cannot be in it."""
         raise NotImplementedError
+
+    def take(self, document: Mapping[str, Any]) -> None:
+        """Take what else there is in the document of a page; nothing, unless a subclass does."""
 
     async def read(self) -> None:
         """GET the next page, without retries; nothing is changed by a request that fails.
@@ -123,17 +142,40 @@ class NamePages:
         return target
 
     def _parse(self, raw: bytes) -> list[str]:
-        listed = parse_object(raw, self._what, _PAGE_LIMIT).get(self.member) or []
+        document = parse_object(raw, self._what, _PAGE_LIMIT)
+        listed = document.get(self.member) or []
         if not isinstance(listed, list) or not all(isinstance(name, str | None) for name in listed):
             raise InvalidContent(f"{self._what}: {self.member} is not a list of strings")
+        self.take(document)
         return [name for name in listed if self.accept(name)]
 
 
 class TagPages(NamePages):
-    """The tags of one repository, without null and digests, which some registries list; skopeo skips them, too."""
+    """The tags of one repository, without null and digests, which some registries list; skopeo skips them, too.
+
+    With ``keep_manifests``, `manifests` are what Google's registries add to a list of tags: the manifest of each, by
+    its digest, with the size of the image as text. What cannot be understood of that is left out.
+    """
 
     member = "tags"
     fetching = FETCHING_TAGS
+
+    def __init__(self, session: Session, path: str, what: str, *, keep_manifests: bool = False) -> None:
+        super().__init__(session, path, what)
+        self.manifests: dict[str, ListedManifest] = {}
+        self._keep_manifests = keep_manifests
+
+    def take(self, document: Mapping[str, Any]) -> None:
+        listed = document.get("manifest") if self._keep_manifests else None
+        for text, about in listed.items() if isinstance(listed, dict) else ():
+            tags = about.get("tag") if isinstance(about, dict) else None
+            digest = as_digest(text)
+            if digest is None or not digest.verifiable or not isinstance(tags, list):
+                continue
+            size = about.get("imageSizeBytes")
+            is_number = isinstance(size, str) and len(size) < _SIZE_DIGITS and size.isascii() and size.isdecimal()
+            number = int(size) if is_number else None
+            self.manifests.update({tag: ListedManifest(digest, number) for tag in tags if isinstance(tag, str)})
 
     def accept(self, name: str | None) -> bool:
         if name and is_tag(name):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -11,6 +12,7 @@ from ..model.layout import LAYOUT_FILE, check_layout_file
 from ..storage.blob_links import is_registry_layout
 from ..storage.files import read_bounded
 from ..storage.registry_storage import RegistryStorage
+from .bodies import drain
 from .catalog import is_repository
 from .content import LayoutContent, RegistryContent
 from .paths import parse_path
@@ -36,10 +38,9 @@ def application(
     """Return an ASGI application that serves the image layout at ``layout``.
 
     ``repository`` is the only repository that is served; None serves any name. With ``writable`` it takes pushes: the
-    layout is made if it is missing, and consists of repositories from then on; ``max_blob`` is the size in bytes of the
-    largest blob that it takes, None: any. Raises `Unsupported` if the extra
-    ``serve`` is not installed, `NotFound` or `InvalidContent` if ``layout`` is not an image layout, `StorageFailed`,
-    and `InvalidName` for an invalid ``repository``.
+    layout is made if it is missing, and consists of repositories from then on; blobs have up to ``max_blob`` bytes.
+    Raises `Unsupported` if the extra ``serve`` is not installed, `NotFound` or `InvalidContent` if ``layout`` is not an
+    image layout, `StorageFailed`, and `InvalidName` for an invalid ``repository``.
     """
     if repository is not None and not is_repository(repository):
         raise InvalidName(f"invalid repository name {repository!a}")
@@ -52,27 +53,23 @@ def application(
     content: RegistryContent = LayoutContent(layout, repository)
     if is_registry_layout(layout):
         content = StoredContent(storage, repository)
-    return RegistryApp(content, storage if writable else None, max_blob=max_blob)
+    return RegistryApp(content, WritingEndpoints(storage, max_blob=max_blob) if writable else None)
 
 
 class RegistryApp:
-    """The registry over some ``content``; with ``storage`` it takes pushes and deletions, too.
+    """The registry over some ``content``; with ``writing`` it takes pushes and deletions, too.
 
     A middleware may set ``pyskopeo.may`` in the scope: a function of a repository and of ``pull``, ``push`` or
     ``delete`` that says whether the client may do that. It is asked about repositories that are not in the path.
     """
 
-    def __init__(
-        self, content: RegistryContent, storage: RegistryStorage | None = None, *, max_blob: int | None = None
-    ) -> None:
+    def __init__(self, content: RegistryContent, writing: WritingEndpoints | None = None) -> None:
         try:
             from starlette.requests import Request
         except ImportError:
             raise missing_extra() from None
         self._request = Request
-        self.storage = storage
-        self._read_only = storage is None
-        writing = None if storage is None else WritingEndpoints(storage, max_blob=max_blob)
+        self._read_only = writing is None
         self._endpoints = _endpoints(ReadingEndpoints(content), writing)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,6 +83,8 @@ class RegistryApp:
         except ClientDisconnect:
             return
         except PyskopeoError as error:
+            with suppress(ClientDisconnect):
+                await drain(request)
             response = _error_answer(request, error)
         await response(scope, receive, send)
 
@@ -95,6 +94,7 @@ class RegistryApp:
         endpoint = found.get(request.method)
         if endpoint is not None and path is not None:
             return await endpoint(request, path)
+        await drain(request)
         if request.method in _READING:
             return error_reply(request, 404, "UNSUPPORTED", "this registry has no such endpoint")
         if self._read_only:

@@ -11,12 +11,16 @@ from ..streams.cancellation import run_in_thread
 from .responses import refusal
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from starlette.requests import Request
 
     from ..storage.registry_uploads import Upload
 
 # Bytes that are collected before a worker thread writes and hashes them.
 _STEP = 512 * 1024
+# Members of the scope that say whether a body is being read, and whether it has been read to its end.
+_BEGUN, _ENDED = "pyskopeo.body_begun", "pyskopeo.body_ended"
 # Bytes of the rest of a body that are read before an error is answered, so that the client reads the answer.
 _DRAINED = 1024 * 1024
 _LENGTH = re.compile(r"[0-9]{1,19}", re.ASCII)
@@ -26,15 +30,27 @@ _CONTENT_RANGE = re.compile(r"(?:bytes )?([0-9]{1,18})-([0-9]{1,18})(?:/(?:\*|[0
 async def read_body(request: Request, limit: int) -> bytes:
     """Return a whole body; raises `TooLarge` over ``limit`` bytes."""
     if (length := content_length(request)) is not None and length > limit:
-        await drain(request)
         raise TooLarge(f"the body has {length} bytes, the limit is {limit}", limit=limit)
     body = bytearray()
-    async for piece in request.stream():
+    async for piece in _pieces(request):
         body += piece
         if len(body) > limit:
-            await drain(request)
-            raise TooLarge(f"the body has over {limit} bytes", limit=limit)
+                raise TooLarge(f"the body has over {limit} bytes", limit=limit)
     return bytes(body)
+
+
+async def _pieces(request: Request) -> AsyncIterator[bytes]:
+    """Yield the pieces of a body that were not read yet; raises `ClientDisconnect`."""
+    from starlette.requests import ClientDisconnect
+
+    scope = request.scope
+    scope[_BEGUN] = True
+    while not scope.get(_ENDED):
+        message = await request.receive()
+        scope[_ENDED] = not message.get("more_body", False)
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        yield message.get("body", b"")
 
 
 async def receive_into(request: Request, upload: Upload, limit: int | None) -> None:
@@ -45,7 +61,7 @@ async def receive_into(request: Request, upload: Upload, limit: int | None) -> N
     pieces: list[bytes] = []
     size = 0
     try:
-        async for piece in request.stream():
+        async for piece in _pieces(request):
             if piece:
                 pieces.append(piece)
                 size += len(piece)
@@ -66,9 +82,11 @@ def _write(upload: Upload, pieces: list[bytes]) -> None:
 
 
 async def drain(request: Request) -> None:
-    """Read a body to its end, if it is not long, and drop it."""
+    """Read the rest of a body, if it is not long, and drop it; nothing of one that the client has not begun to send."""
+    if request.method in ("GET", "HEAD") or (not request.scope.get(_BEGUN) and "expect" in request.headers):
+        return
     left = _DRAINED
-    async for piece in request.stream():
+    async for piece in _pieces(request):
         left -= len(piece)
         if left < 0:
             return

@@ -102,7 +102,7 @@ class ReadingEndpoints:
                 headers["Content-Length"] = str(len(part))
             else:
                 extent = {"Content-Range": f"bytes */{size}", "Accept-Ranges": "bytes"}
-                return error_reply(request, 416, "RANGE_INVALID", f"the blob has {size} bytes", extent)
+                return error_reply(request, 416, "SIZE_INVALID", f"the blob has {size} bytes", extent)
             stack.pop_all()
         return Stream(file, part, status, headers)
 

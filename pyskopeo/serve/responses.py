@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from ..model.descriptor import Descriptor
 
 _RANGE = re.compile(r"bytes=([0-9]{0,99})-([0-9]{0,99})", re.ASCII | re.IGNORECASE)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _PAGE_SIZE = 3 * 1024 * 1024
 # Bytes that are read at once, in less time than it takes to have a thread do it.
 _SMALL = 128 * 1024
@@ -157,7 +159,7 @@ def requested_page(request: Request) -> tuple[str, int]:
     """Return ``last`` and ``n`` of a request for a list ("Listing Tags"), the latter limited; raises a refusal."""
     count = request.query_params.get("n")
     if count is not None and not _COUNT.fullmatch(count):
-        raise refusal(400, "PAGINATION_NUMBER_INVALID", f"n is {ascii(count)[:40]}, want a number")
+        raise refusal(400, "UNSUPPORTED", f"n is {ascii(count)[:40]}, want a number")
     return request.query_params.get("last", ""), min(MAX_NAMES, MAX_NAMES if count is None else int(count))
 
 
@@ -217,6 +219,12 @@ def error_reply(
 def refusal(status: int, code: str, message: str) -> RegistryError:
     """Return the error that an endpoint raises to be answered with `error_reply`."""
     return RegistryError(message, status=status, codes=(code,))
+
+
+def storage_refusal(error: PyskopeoError) -> RegistryError:
+    """Return the refusal for content that cannot be stored; 507 if there is no room for it."""
+    is_full = isinstance(error, TooLarge) or (isinstance(error, StorageFailed) and error.errno in _FULL)
+    return refusal(507 if is_full else 500, "UNKNOWN", f"it cannot be stored: {reason(error)}")
 
 
 def reason(error: PyskopeoError) -> str:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
 from ..errors import ContentMismatch, InvalidContent, NotFound, StorageFailed, TooLarge, Unsupported
-from ..storage.registry_uploads import UploadBusy
+from ..storage.registry_uploads import TooManyUploads, UploadBusy
 from ..streams.cancellation import run_in_thread
 from .bodies import content_length, content_range, drain, receive_into
 from .content import check_repository
 from .reading import parse_digest
-from .responses import VERSION, error_reply, reason, refusal
+from .responses import VERSION, error_reply, reason, refusal, storage_refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from ..storage.registry_uploads import Upload
     from .paths import RegistryPath
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class UploadEndpoints:
@@ -46,7 +44,6 @@ class UploadEndpoints:
         if algorithm not in ("sha256", "sha384", "sha512"):
             raise refusal(400, "DIGEST_INVALID", f"digests of {ascii(algorithm)[1:-1][:40]} cannot be verified here")
         self._check_length(request, 0)
-        await run_in_thread(self.storage.uploads.remove_expired)
         identity = await self._begin(name, algorithm)
         if digest is None or "mount" in query:
             return _upload_answer(202, name, identity, 0)
@@ -118,8 +115,10 @@ class UploadEndpoints:
     async def _begin(self, name: str, algorithm: str) -> str:
         try:
             return await run_in_thread(partial(self.storage.uploads.begin, name, algorithm))
+        except TooManyUploads as error:
+            raise refusal(429, "TOOMANYREQUESTS", str(error)) from None
         except StorageFailed as error:
-            raise _storage_refusal(error) from None
+            raise storage_refusal(error) from None
 
     @asynccontextmanager
     async def _opened(self, name: str, identity: str) -> AsyncIterator[Upload]:
@@ -138,13 +137,11 @@ class UploadEndpoints:
                 raise refusal(400, "SIZE_INVALID", f"Content-Range says {len(part)} bytes, the body has {got}")
         except TooLarge as error:
             await run_in_thread(partial(self.storage.uploads.remove, upload.identity))
-            await drain(request)
             raise refusal(413, "SIZE_INVALID", str(error)) from None
         except StorageFailed as error:
             # Nothing is left of it, so that others have room.
             await run_in_thread(partial(self.storage.uploads.remove, upload.identity))
-            await drain(request)
-            raise _storage_refusal(error) from None
+            raise storage_refusal(error) from None
 
     async def _finish(self, upload: Upload, digest: Digest) -> None:
         try:
@@ -156,7 +153,7 @@ class UploadEndpoints:
             raise refusal(400, "BLOB_UPLOAD_INVALID", reason(error)) from None
         except StorageFailed as error:
             await run_in_thread(partial(self.storage.uploads.remove, upload.identity))
-            raise _storage_refusal(error) from None
+            raise storage_refusal(error) from None
 
     def _check_length(self, request: Request, size: int) -> None:
         """Refuse a body that would make a blob too large before it is read."""
@@ -181,11 +178,6 @@ def _verifiable(text: str) -> Digest:
     if not digest.verifiable:
         raise refusal(400, "DIGEST_INVALID", f"digests of {digest.algorithm} cannot be verified here")
     return digest
-
-
-def _storage_refusal(error: StorageFailed) -> Exception:
-    status = 507 if error.errno in _FULL else 500
-    return refusal(status, "UNKNOWN", f"the blob cannot be stored: {reason(error)}")
 
 
 def _location(name: str, identity: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import InvalidContent, NotFound, TooLarge, Unsupported
+from ..errors import InvalidContent, NotFound, StorageFailed, TooLarge, Unsupported
 from ..model import mediatype
 from ..model.digest import Digest
 from ..model.manifest import Manifest
@@ -14,7 +14,7 @@ from ..storage.registry_storage import InUse, MissingReferences
 from .bodies import read_body
 from .content import check_repository, check_tag
 from .reading import parse_digest
-from .responses import VERSION, error_reply, reason, refusal
+from .responses import VERSION, error_reply, reason, refusal, storage_refusal
 from .uploads import UploadEndpoints
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ class WritingEndpoints(UploadEndpoints):
             return error_reply(request, 404, "MANIFEST_BLOB_UNKNOWN", str(error), detail=detail)
         except TagMoved as error:
             raise refusal(412, "DENIED", str(error)) from None
+        except (StorageFailed, TooLarge) as error:
+            raise storage_refusal(error) from None
         headers = {"Location": f"/v2/{name}/manifests/{manifest.digest}", "ETag": f'"{manifest.digest}"'}
         headers["Docker-Content-Digest"] = str(manifest.digest)
         if subject is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ..model.digest import Digest
 
 REGISTRY = "registry"
+# Seconds since a blob was uploaded or mounted in which it is not garbage: the manifest that names it comes last.
+RECENT = 3600.0
 _REPOSITORIES, _BLOBS = "repositories", "_blobs"
 
 
@@ -65,6 +67,13 @@ class BlobLinks:
             if abs(time.time() - made) <= age:
                 yield digest
 
+    def remove_dangling(self, is_there: Callable[[str], bool]) -> None:
+        """Remove the links of blobs, given as text, that are not there any more; raises `StorageFailed`."""
+        for path, digest in list(_links(self._base)):
+            if not is_there(digest):
+                with storage_errors(f"deleting {path}"):
+                    Path(path).unlink(missing_ok=True)
+
     def _touch(self, path: Path) -> None:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, self._file_mode))
         os.utime(path, follow_symlinks=False)
@@ -76,6 +85,11 @@ class BlobLinks:
 def is_registry_layout(root: Path) -> bool:
     """Return whether a layout was served for writing: then it consists of repositories."""
     return os.path.isdir(root / REGISTRY)
+
+
+def awaited_blobs(root: Path) -> frozenset[str]:
+    """Return the digests of blobs that were pushed to a registry lately: a manifest may be about to name them."""
+    return frozenset(BlobLinks(root).recent(RECENT)) if is_registry_layout(root) else frozenset()
 
 
 def _links(base: Path) -> Iterator[tuple[str, str]]:

@@ -10,6 +10,7 @@ from ..errors import NotFound, PathNotFound
 from ..fast_dataclass import dataclass
 from ..model.layout import reference_name
 from ..model.referrer import belongs_to_image, referrers_tag
+from .blob_links import awaited_blobs
 from .files import digest_name, storage_errors
 from .index_file import IndexFile
 from .locks import locked
@@ -85,8 +86,10 @@ def _plan(index: LayoutIndex, name: str, root: Path, files: DirectoryFiles) -> t
     positions = _with_what_belongs(index, index.find_positions(name, str(root)), files)
     kept, entries = index.without(positions), tuple(index.descriptors[position] for position in positions)
     unneeded = _reachable(files, entries) - _reachable(files, kept.descriptors)
-    blobs = []
+    blobs, awaited = [], awaited_blobs(root)
     for digest in sorted(unneeded, key=str):
+        if str(digest) in awaited:
+            continue
         with suppress(OSError):  # missing, or in a directory that layouts share
             blobs.append((digest, (root / "blobs" / digest_name(digest)).lstat().st_size))
     return kept, LayoutDeletion(entries, tuple(blobs))

@@ -11,6 +11,7 @@ from ..errors import InvalidContent, NotFound, PathNotFound, StorageFailed
 from ..model.layout import entry_name
 from ..model.verification import GarbageReport, UnneededFile
 from ..streams.cancellation import run_in_thread
+from .blob_links import BlobLinks, awaited_blobs, is_registry_layout
 from .index_file import IndexFile
 from .layout_files import BLOBS, LayoutFile, check_layout_directory, leftovers_of, remove_stored, stored_files
 from .locks import locked
@@ -66,6 +67,7 @@ def _collect(
             raise _unknown(root, node, graph.names(node))
     blobs = root / BLOBS
     removed: list[LayoutFile] = []
+    awaited = awaited_blobs(root)
     kept: list[LayoutFile] = []
     directories: dict[str, bool] = {}
     for file in stored_files(blobs):
@@ -74,15 +76,27 @@ def _collect(
             continue
         if file.digest is None or file.digest not in graph.nodes:
             is_blob = own and file.digest is not None and not file.is_directory
+            if is_blob and str(file.digest) in awaited:
+                continue
             (removed if is_blob else kept).append(file)
     if not dry_run:
         remove_stored(blobs, removed)
+        _clean_registry(root)
     leftovers = _remove_leftovers(root, [name for name, own in directories.items() if own], dry_run=dry_run)
     return GarbageReport(
         tuple(sorted((*(file.described() for file in removed), *leftovers), key=_path)),
         tuple(sorted((file.described() for file in kept), key=_path)),
         dry_run,
     )
+
+
+def _clean_registry(root: Path) -> None:
+    """Remove what a registry has of blobs that are not there any more, and uploads that have expired."""
+    from .registry_uploads import Uploads
+
+    if is_registry_layout(root):
+        BlobLinks(root).remove_dangling(lambda digest: (root / BLOBS / digest.replace(":", "/")).exists())
+        Uploads(root).remove_expired()
 
 
 def _unknown(root: Path, node: Node, names: Sequence[str]) -> InvalidContent:

@@ -194,7 +194,10 @@ class RegistryStorage:
 
         Raises `ContentMismatch`, `Unsupported` and `StorageFailed`.
         """
-        await run_in_thread(partial(upload.verify, digest))
+        if upload.is_hashed:
+            upload.verify(digest)
+        else:
+            await run_in_thread(partial(upload.verify, digest))
         async with locked_if_possible(self._blobs, shared=True):
             await run_in_thread(partial(self._place, upload, digest))
         self.uploads.remove(upload.identity)

@@ -30,8 +30,11 @@ from .partial_files import write_atomically
 if TYPE_CHECKING:
     from _hashlib import HASH
 
-# Seconds since something was written to an upload after which it is removed, and between two looks for such ones.
-EXPIRY, _LOOK = 24 * 3600.0, 600.0
+# Seconds since something was written to an upload after which it is removed, when there are many of them after which
+# they are, and between two looks for such ones.
+EXPIRY, CROWDED_EXPIRY, _LOOK = 24 * 3600.0, 3600.0, 600.0
+# The number of uploads that have begun and not ended.
+MAX_UPLOADS = 2000
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _DESCRIPTION_LIMIT = 4096
 _PATIENCE, _PAUSE = 5.0, 0.02  # seconds that the end of another request for the same upload is waited for
@@ -40,6 +43,10 @@ _MAX_HASHES = 1000
 
 class UploadBusy(DestinationRefused):
     """Internal: another request writes to the same upload."""
+
+
+class TooManyUploads(DestinationRefused):
+    """Internal: so many uploads have begun that another one has to wait."""
 
 
 @dataclass(slots=True)
@@ -60,6 +67,11 @@ class Upload:
         self._fd, self._state = fd, state
         self._sink = FileSink(fd, path)
         os.lseek(fd, self.size, os.SEEK_SET)
+
+    @property
+    def is_hashed(self) -> bool:
+        """Whether `verify` need not read the file."""
+        return self._state.size == self.size
 
     def use_algorithm(self, algorithm: str) -> None:
         """Hash with another algorithm than sha256; raises `Unsupported`."""
@@ -114,13 +126,17 @@ class Uploads:
         self._directory = root / REGISTRY / "uploads"
         self._file_mode, self._directory_mode = file_mode, directory_mode
         self._hashes: dict[str, _Hash] = {}
-        self._looked = 0.0
-        self.expiry = EXPIRY
+        # When expired uploads were looked for, and how many there were, with those that have begun since.
+        self._looked, self._begun = 0.0, 0
 
     def begin(self, repository: str, algorithm: str = "sha256") -> str:
-        """Begin an upload and return its identity; in a worker thread. Raises `Unsupported`, `StorageFailed`."""
+        """Begin an upload and return its identity; in a worker thread.
+
+        Those that have expired are removed before. Raises `TooManyUploads`, `Unsupported` and `StorageFailed`.
+        """
         from uuid import uuid4
 
+        self._make_room()
         identity = str(uuid4())
         self._keep_hash(identity, _Hash(algorithm, new_hasher(algorithm)))
         path = self._directory / identity
@@ -165,19 +181,29 @@ class Uploads:
             with suppress(OSError):
                 path.unlink()
 
-    def remove_expired(self, *, now: float | None = None) -> None:
-        """Remove uploads to which nothing was written for long; looks no more often than every ten minutes."""
-        now = time.time() if now is None else now
-        if abs(now - self._looked) < _LOOK:
-            return
-        self._looked = now
+    def remove_expired(self, age: float = EXPIRY) -> None:
+        """Remove uploads to which nothing was written for ``age`` seconds."""
+        now = time.time()
         for name, written in self._written():
-            if abs(now - written) > self.expiry:
+            if abs(now - written) > age:
                 self._remove_unused(name)
 
     def count(self) -> int:
         """Return the number of uploads that are not finished."""
         return sum(1 for name, _ in self._written() if _UUID.fullmatch(name))
+
+    def _make_room(self) -> None:
+        """Look, from time to time and when there may be too many, for uploads that have expired."""
+        if abs(time.time() - self._looked) >= _LOOK:
+            self._looked = time.time()
+            self.remove_expired()
+            self._begun = self.count()
+        self._begun += 1
+        if self._begun > MAX_UPLOADS:
+            self.remove_expired(CROWDED_EXPIRY)
+            self._begun = self.count() + 1
+            if self._begun > MAX_UPLOADS:
+                raise TooManyUploads(f"{MAX_UPLOADS} uploads have begun and not ended: try again later")
 
     def _written(self) -> Iterator[tuple[str, float]]:
         with suppress(OSError), os.scandir(self._directory) as entries:

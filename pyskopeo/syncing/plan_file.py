@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 VERSION = 1
 _LINE_LIMIT = 64 * 1024
 _HEADER = frozenset({"pyskopeoPlan", "source", "destination", "created", "options"})
-_IMAGE = frozenset({"source", "destination", "digest", "bytes", "requests", "base", "whole"})
+_IMAGE = frozenset({"source", "destination", "digest", "bytes", "requests", "base", "whole", "present"})
 _END = frozenset({"end", "images", "bytes", "requests", "sha256"})
 # Of the images, by that of the source.
 _TRANSPORTS = {"docker": "docker", "registry": "docker", "yaml": "docker", "dir": "dir", "oci": "oci"}
@@ -85,7 +85,7 @@ class PlannedImage:
     when the plan was made, which is copied even if the tag has moved since; None: whatever the tag refers to.
     ``size`` is the estimated number of bytes to move, None if it is not known, ``requests`` the estimated number of
     requests. Images with the same ``base`` share blobs: it is the digest of their lowest layer, "" if it is not known.
-    ``whole`` is as in `SyncImage`.
+    ``whole`` and ``present`` are as in `SyncImage`.
     """
 
     source: str
@@ -95,11 +95,12 @@ class PlannedImage:
     requests: int = 0
     base: str = ""
     whole: bool = False
+    present: Digest | None = None
 
     @property
     def image(self) -> SyncImage:
         """The image to copy."""
-        return SyncImage(self.source, self.destination, self.digest, self.whole)
+        return SyncImage(self.source, self.destination, self.digest, self.whole, self.present)
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object of a line, without what is not known."""
@@ -111,7 +112,9 @@ class PlannedImage:
         document["requests"] = self.requests
         if self.base:
             document["base"] = self.base
-        return document | ({"whole": True} if self.whole else {})
+        if self.whole:
+            document["whole"] = True
+        return document | ({} if self.present is None else {"present": str(self.present)})
 
     @classmethod
     def from_json(cls, document: object, where: str) -> PlannedImage:
@@ -119,7 +122,7 @@ class PlannedImage:
         fields = JsonFields(document, where, _IMAGE)
         return cls(
             fields.text("source"), fields.text("destination"), fields.digest("digest"), fields.optional_count("bytes"),
-            fields.count("requests", 0), fields.text("base", ""), fields.flag("whole"),
+            fields.count("requests", 0), fields.text("base", ""), fields.flag("whole"), fields.digest("present"),
         )  # fmt: skip
 
 

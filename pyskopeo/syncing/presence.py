@@ -113,6 +113,10 @@ class PresenceCheck:
             return True
         return wanted == present and self._copies_unchanged(image, is_index=is_index)
 
+    def source_of(self, image: SyncImage, present: Digest) -> Digest:
+        """Return the digest at the source of an image that is at the destination, as `present_digest` has found."""
+        return self._recorded_source(image, present) or present
+
     def _recorded_source(self, image: SyncImage, present: Digest) -> Digest | None:
         """Return the digest of the source that the image at the destination was copied from, if it is recorded."""
         entry = self._record.get(self.key(image))

@@ -108,14 +108,17 @@ async def open_sources(reference: Reference, sources: Sequence[Reference], acces
         yield download
 
 
-async def list_tags(reference: Reference, access: Access) -> TagList:
-    """Return all tags of a repository, and why some may be missing; raises the registry's errors."""
+async def list_tags(reference: Reference, access: Access, *, manifests: bool = False) -> TagList:
+    """Return all tags of a repository, and why some may be missing; raises the registry's errors.
+
+    With ``manifests`` also what the registry's list says about the manifests of the tags.
+    """
     from ..transports.docker import DockerReference
 
     with prefix_errors(f"Error determining repository tags for repo {reference.name}"):
         name = DockerReference(f"//{reference.name}", type(reference).parse(reference.name))
         async with name.open_source(access) as source:
-            return await source.tag_list()
+            return await source.tag_list(manifests=manifests)
 
 
 async def list_repositories(host: str, access: Access) -> list[str]:

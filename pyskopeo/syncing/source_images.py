@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ..errors import InvalidDigest, InvalidName
 from ..fast_dataclass import dataclass
@@ -11,6 +12,9 @@ from ..model.digest import Digest
 from ..model.platform import Platform
 from ..model.reference import Reference, is_tag
 from .destination_names import familiar_name
+
+if TYPE_CHECKING:
+    from ..registry.tag_pages import ListedManifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +24,8 @@ class SourceImage:
     ``source`` is its image name (``transport:details``). ``path`` is what its name at the destination is made from, see
     `destination_name`. ``repository`` and ``tag`` are what a `TagSelection` applies to; the tag is "" where the image
     has only a digest. ``pinned`` is the digest in its name, if there is one. ``reference`` is its name in a registry,
-    None for other sources. ``name`` and ``platforms`` are what a YAML file says about it in a lock file.
+    None for other sources. ``name`` and ``platforms`` are what a YAML file says about it in a lock file. ``listed`` is
+    what the registry's list of tags says about its manifest, if it was asked for that.
     """
 
     source: str
@@ -31,17 +36,20 @@ class SourceImage:
     reference: Reference | None = None
     name: str = ""
     platforms: tuple[Platform, ...] = ()
+    listed: ListedManifest | None = None
 
 
-def from_registry(reference: Reference, name: str = "", platforms: tuple[Platform, ...] = ()) -> SourceImage:
-    """Return the image of a registry that a reference names; see `SourceImage` for ``name`` and ``platforms``.
+def from_registry(
+    reference: Reference, name: str = "", platforms: tuple[Platform, ...] = (), listed: ListedManifest | None = None
+) -> SourceImage:
+    """Return the image of a registry that a reference names; see `SourceImage` for the other arguments.
 
     With a tag and a digest, the tag is its name at the destination.
     """
     shown = replace(reference, digest=None) if reference.tag else reference
     return SourceImage(
         f"docker://{familiar_name(reference)}", str(shown), reference.name, reference.tag, reference.digest,
-        reference, name, platforms,
+        reference, name, platforms, listed,
     )  # fmt: skip
 
 

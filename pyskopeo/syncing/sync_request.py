@@ -128,13 +128,15 @@ class SyncImage:
 
     ``pinned`` is the digest that is copied, if it is in the source's name or in a plan: what it refers to never
     changes. ``whole`` is whether it is copied with everything in its index, whatever images are selected, since it
-    belongs to another image: the tag is one of the tag schema of referrers, or cosign's.
+    belongs to another image: the tag is one of the tag schema of referrers, or cosign's. ``present`` is the digest at
+    the destination if a plan says that it is there: then nobody is asked.
     """
 
     source: str
     destination: str
     pinned: Digest | None = None
     whole: bool = False
+    present: Digest | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,8 @@ class ImageResult:
     """The result of one image.
 
     ``digest`` is that of the root manifest at the destination, if known. ``moved`` is the size in bytes of the blobs
-    written. ``error`` is the message of a failure, else "".
+    written. ``error`` is the message of a failure, else "". ``source_digest`` is that of the root manifest at the
+    source, which differs where one image was chosen from a list, if known.
     """
 
     image: SyncImage
@@ -176,6 +179,7 @@ class ImageResult:
     moved: int = 0
     seconds: float = 0.0
     error: str = ""
+    source_digest: Digest | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,6 +160,8 @@ class SyncRun:
             self._emit(LogMessage("error", f'Error copying ref "{result.image.source}"', (("error", str(error)),)))
 
     async def _copy_image(self, group: ImageGroup, image: SyncImage) -> ImageResult:
+        if image.present is not None and not self._request.signers:
+            return ImageResult(image, "present", image.present, source_digest=image.pinned)
         source, destination = pinned_source(image), parse_image_name(image.destination)
         there, wrap = await self._occupant(image, destination)
         present = None
@@ -168,7 +170,7 @@ class SyncRun:
         if present is not None and not self._wants_referrers and not self._takes_signatures(source, destination, group):
             await self._claim(image, present)
             remove_leftovers(destination, self._writing)
-            return ImageResult(image, "present", present)
+            return ImageResult(image, "present", present, source_digest=self._presence.source_of(image, present))
 
         def report(event: Event) -> None:
             if not isinstance(event, CopyFinished):  # ImageFinished says it
@@ -189,7 +191,7 @@ class SyncRun:
         entry = Entry(source_identity(image.source), result.source_digest, result.digest, options)
         await self._record.put(self._presence.key(image), entry)
         status: Status = "present" if present == result.digest and not result.written_referrers else "copied"
-        return ImageResult(image, status, result.digest, result.moved)
+        return ImageResult(image, status, result.digest, result.moved, source_digest=result.source_digest)
 
     def _takes_signatures(self, source: ImageReference, destination: ImageReference, group: ImageGroup) -> bool:
         """Return whether an image that is there has to be looked at: it may have signatures that it had not before."""

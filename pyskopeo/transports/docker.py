@@ -191,9 +191,14 @@ class DockerSource(ImageSource):
         """Return all tags of the repository; a list that may go on is reported as a warning."""
         return await self.endpoints.first_result(lambda repository: repository.tags(), make_current=False)
 
-    async def tag_list(self) -> TagList:
-        """Return all tags of the repository, and why some may be missing, without a warning."""
-        return await self.endpoints.first_result(lambda repository: repository.tag_list(), make_current=False)
+    async def tag_list(self, *, manifests: bool = False) -> TagList:
+        """Return all tags of the repository, and why some may be missing, without a warning.
+
+        With ``manifests`` also what the registry's list says about the manifests of the tags.
+        """
+        return await self.endpoints.first_result(
+            lambda repository: repository.tag_list(manifests=manifests), make_current=False
+        )
 
     async def _compare_tag(self, reference: Reference) -> None:
         """For ``name:tag@digest``, which is read by its digest: warn if the tag refers to another one."""

@@ -17,7 +17,7 @@ from pyskopeo.errors import DaemonError, NotFound, PyskopeoError, first_error, p
 # Errors that no caller of the library catches by their own names.
 INTERNAL = {
     "DuplicateName", "InUse", "MissingReferences", "NoKey", "NoLocks", "SignatureRefused", "TagMoved", "TemplateError",
-    "TokenExpired", "TokenRefused", "UnknownField", "UnknownFlag", "UploadBusy", "UsageError",
+    "TokenExpired", "TokenRefused", "TooManyUploads", "UnknownField", "UnknownFlag", "UploadBusy", "UsageError",
 }  # fmt: skip
 
 

@@ -75,7 +75,7 @@ class TestFiles:
         assert (first["copied"], first["present"], first["failed"]) == (3, 0, 1)
         assert first["images"][0] | {"bytes": 0, "seconds": 0} == {
             "source": f"docker://{registry.host}/team/app:v0", "destination": f"dir:{out}/app:v0", "status": "copied",
-            "digest": MANY[0].digest, "bytes": 0, "seconds": 0, "error": None,
+            "digest": MANY[0].digest, "sourceDigest": MANY[0].digest, "bytes": 0, "seconds": 0, "error": None,
         }  # fmt: skip
         moved = {d: len(data) for n in (0, 1, 3) for d, data in MANY[n].blobs.items()}
         assert first["bytes"] == sum(entry["bytes"] for entry in first["images"]) == sum(moved.values())

@@ -14,7 +14,7 @@ from pyskopeo.cli.known_names import FLAGS
 from pyskopeo.errors import PyskopeoError
 
 SAMPLES = ("1", "1s", "linux/arm64", "a=b", "jwe:/none", "docker", "/none")
-VALUES = {"platform": "linux/arm64", "multi-arch": "all", "format": "oci", "src": "docker", "dest": "dir"}
+VALUES = {"platform": "linux/arm64", "multi-arch": "all", "format": "oci", "src": "docker", "dest": "dir", "shard": "1/2"}
 # Only a third flag makes these go together: the user is told where the default is from.
 EXPLAINED = {"dest-layout-profile"}
 

@@ -10,12 +10,13 @@ import pytest
 
 from pyskopeo.access import Access
 from pyskopeo.cli.copy_result import CopyNames
-from pyskopeo.cli.json_events import print_sync_event, print_sync_finished
+from pyskopeo.cli.json_events import print_plan_finished, print_sync_event, print_sync_finished
 from pyskopeo.cli.log import set_debugging
 from pyskopeo.cli.progress import reporting
 from pyskopeo.cli.sync_view import show_end, viewing
 from pyskopeo.errors import PyskopeoError
 from pyskopeo.model.events import Event, Explained, Warned
+from pyskopeo.syncing.planning import PlanTotals
 from pyskopeo.syncing.sync_request import (
     ImageEvent,
     ImageFinished,
@@ -116,6 +117,12 @@ def test_the_end_of_a_sync(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
+def test_the_end_of_a_plan(capsys: pytest.CaptureFixture[str]) -> None:
+    print_plan_finished(PlanTotals(9, 3, 2, 1000, 1, 70, 4))
+    counts = {"images": 9, "unchanged": 3, "repositories": 2, "bytes": 1000, "unsized": 1, "requests": 70, "failures": 4}
+    assert printed(capsys) == [{"event": "PlanFinished"} | counts]
+
+
 def test_an_error_is_an_event(capsys: pytest.CaptureFixture[str]) -> None:
     message = "https://user:secret@h/v2/: refused"
     for context in (reporting("json", NAMES), viewing("json", NAMES)):
@@ -127,7 +134,7 @@ def test_an_error_is_an_event(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_the_schema_has_no_other_events_and_fields() -> None:
     seen = SCHEMA | {kind: wanted for kind, (_, wanted) in SYNC_EVENTS.items() if kind != "Warned"}
-    assert set(kinds()) == set(seen) | {"SyncFinished", "Failed"}
+    assert set(kinds()) == set(seen) | {"SyncFinished", "PlanFinished", "Failed"}
     for kind, has in seen.items():
         assert fields(kind) == set(has) | {"event", "version", "time", "image", "destination"}
 

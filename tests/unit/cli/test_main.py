@@ -62,8 +62,8 @@ def image(tmp_path: Path) -> Path:
         (["copy", "--keep-name", "docker://a", "oci:b:c"], "--keep-name goes with a destination without a name, oci:b"),
         (["copy", "--src-tls-verify", "false", "dir:a", "dir:b"],
          "false is no image name; for a flag that is false write --flag=false"),
-        (["inspect", "a", "b"], ("Exactly one argument expected: IMAGE-NAME, got 2\n"
-                                "Try 'pyskopeo inspect --help' for more information")),
+        (["inspect"], ("At least one argument expected: IMAGE-NAME..., got 0\n"
+                       "Try 'pyskopeo inspect --help' for more information")),
         (["serve"], "Exactly one argument expected: LAYOUT, got 0\nTry 'pyskopeo serve --help' for more information"),
         (["copy", "x", "dir:y"],
          ('Invalid source name x: Invalid image name "x", expected colon-separated transport:reference; '
@@ -78,8 +78,11 @@ def image(tmp_path: Path) -> Path:
                               "Did you mean 'layout repair'? Try 'pyskopeo --help' for more information")),
         (["verify", "layout", "oci:a"], ("Exactly one argument expected: IMAGE-NAME, got 2; did you mean "
                                         "'pyskopeo layout verify'?\nTry 'pyskopeo verify --help' for more information")),
-        (["inspect", "copy", "a"], ("Exactly one argument expected: IMAGE-NAME, got 2\n"
-                                   "Try 'pyskopeo inspect --help' for more information")),
+        (["delete", "copy", "a"], ("Exactly one argument expected: IMAGE-NAME, got 2\n"
+                                  "Try 'pyskopeo delete --help' for more information")),
+        (["inspect", "--raw", "dir:a", "dir:b"], "--raw prints the bytes of one document: give one image"),
+        (["inspect", "dir:a", "x:y"], ('Error parsing image name "x:y": Invalid image name "x:y", unknown transport "x"; '
+                                      'did you mean "docker://x:y"?')),
         (["layers"], ("Unrecognized command `pyskopeo layers`\n"
                      "it is deprecated: copy the image to a dir: instead. Try 'pyskopeo --help' for more information")),
         (["standalone-sign", "a"], "Usage: pyskopeo standalone-sign manifest docker-reference key-fingerprint -o signature"),
