@@ -27,13 +27,17 @@ _DEFAULT = "127.0.0.1:5000"
 
 @dataclass(frozen=True, slots=True)
 class ServeOptions:
-    """The options of ``serve``. ``timeout`` is how long to serve, in seconds; 0: until interrupted."""
+    """The options of ``serve``. ``timeout`` is how long to serve, in seconds; 0: until interrupted.
+
+    ``store`` is whether ``layout`` is a content store.
+    """
 
     layout: Path
     host: str
     port: int
     timeout: float
     writable: bool
+    store: bool
     guard: GuardOptions
     proxy: ProxyOptions | None
 
@@ -45,7 +49,8 @@ class ServeOptions:
         guard, proxy = GuardOptions.of(parsed, host), ProxyOptions.of(parsed)
         if writable and proxy is not None:
             raise UsageError("--writable and --proxy are mutually exclusive: a cache takes no pushes")
-        return cls(_layout(parsed.arguments[0]), host, port, timeout, writable, guard, proxy)
+        layout, store = _place(parsed)
+        return cls(layout, host, port, timeout, writable, store, guard, proxy)
 
 
 def run(options: ServeOptions) -> int:
@@ -72,7 +77,10 @@ async def _open_application(options: ServeOptions, metrics: ServerMetrics) -> As
 
     from ..serve import application
 
-    made = partial(application, options.layout, writable=options.writable, max_blob=options.guard.max_blob_size)
+    made = partial(
+        application, options.layout, writable=options.writable, store=options.store,
+        max_blob=options.guard.max_blob_size,
+    )  # fmt: skip
     yield await to_thread.run_sync(made)
 
 
@@ -90,7 +98,7 @@ def _how(options: ServeOptions) -> str:
         return f"a cache of {options.proxy}"
     from ..storage.blob_links import is_registry_layout
 
-    is_registry = is_registry_layout(options.layout)
+    is_registry = options.store or is_registry_layout(options.layout)
     return "read only" if is_registry else "read only; any repository name"
 
 
@@ -98,6 +106,16 @@ def _print_address(options: ServeOptions, host: str, port: int, encrypted: bool)
     shown = f"[{host}]" if ":" in host else host
     scheme = "https" if encrypted else "http"
     notice(f"serving {options.layout} at {scheme}://{shown}:{port}/v2/ ({_how(options)})")
+
+
+def _place(parsed: Parsed) -> tuple[Path, bool]:
+    """Return the layout or the content store to serve, and whether it is a store."""
+    store = parsed.path("store") if "store" in parsed.given else None
+    if parsed.arguments:
+        return _layout(parsed.arguments[0]), False
+    if store is None:
+        raise UsageError("what is to be served is missing: want oci:DIR, or --store DIR")
+    return store, True
 
 
 def _layout(name: str) -> Path:
@@ -109,7 +127,7 @@ def _layout(name: str) -> Path:
 
 COMMAND = Command(
     name="serve",
-    arguments="LAYOUT",
+    arguments="[LAYOUT]",
     description=(
         "Serve the images of an OCI layout as a read-only registry, from which skopeo, Docker and others can\n"
         "pull. The whole layout is served under any repository name; the tags are its reference names.\n"
@@ -118,7 +136,10 @@ COMMAND = Command(
         "REPOSITORY:TAG for each tag, and other programs may read and write it meanwhile. Without --writable such\n"
         "a layout is served with its repositories, read only. What no tag needs any more is removed by layout gc.\n"
         "\n"
-        "With --proxy it is a cache of other registries, in the layout: what is asked for is fetched once, with the\n"
+        "Without LAYOUT the content store of --store DIR is served: all that was copied through it, or pushed, by\n"
+        "its full name, such as docker.io/library/alpine.\n"
+        "\n"
+        "With --proxy it is a cache of other registries in that place: what is asked for is fetched once, with the\n"
         "logins of this user, and served while the other registry is down. Names are those of the first registry,\n"
         "or begin with HOST/, so that it can be a mirror in registries.conf, for dockerd and for containerd (which\n"
         "sends ?ns=HOST). Whoever may ask it may read what these logins can read.\n"
@@ -132,6 +153,7 @@ COMMAND = Command(
     examples=(
         "pyskopeo serve oci:mirror --listen 127.0.0.1:5000",
         "pyskopeo serve oci:registry --writable",
+        "pyskopeo serve --store /var/cache/images",
         "pyskopeo serve oci:cache --proxy docker.io --proxy quay.io",
         "pyskopeo serve oci:images --writable --listen 0.0.0.0:443 --htpasswd users --tls-cert c.pem --tls-key k.pem",
     ),

@@ -24,7 +24,8 @@ from ..model.manifest import Manifest
 from ..model.strict_json import MANIFEST_LIMIT
 from ..streams.cancellation import run_in_thread
 from .blob_links import REGISTRY, BlobLinks
-from .files import digest_name, read_bounded, storage_errors
+from .content_store import DIRECTORY_MODE, FILE_MODE
+from .files import digest_name, note_use, read_bounded, storage_errors
 from .locks import locked_if_possible
 from .oci_layout import DirectoryFiles
 from .partial_files import write_atomically
@@ -56,13 +57,15 @@ class MissingReferences(DestinationRefused):
 
 
 class RegistryStorage:
-    """The registry in the layout ``root``; modes are those of new files and directories, limited by the umask.
+    """The registry in the layout ``root``, which may be a content store (``is_store``).
 
-    ``index`` has the names; call `RegistryIndex.refresh` before it is asked.
+    In a store, only its owner can write to what is new, and the times of access say what was used. ``index`` has the
+    names; call `RegistryIndex.refresh` before it is asked.
     """
 
-    def __init__(self, root: Path, *, file_mode: int = 0o666, directory_mode: int = 0o777) -> None:
-        self.root = root
+    def __init__(self, root: Path, *, is_store: bool = False) -> None:
+        self.root, self._is_store = root, is_store
+        file_mode, directory_mode = (FILE_MODE, DIRECTORY_MODE) if is_store else (0o666, 0o777)
         self._file_mode, self._directory_mode = file_mode, directory_mode
         self._files = DirectoryFiles(root)
         self._blobs = root / "blobs"
@@ -114,9 +117,10 @@ class RegistryStorage:
             return None
         return found.st_size if stat.S_ISREG(found.st_mode) else None
 
-    def path_of(self, digest: Digest) -> Path:
-        """Return the path of a blob."""
-        return self._blobs / digest_name(digest)
+    def note_use(self, digest: Digest) -> None:
+        """Note that a blob or manifest is used now, where that counts."""
+        if self._is_store:
+            note_use(self._blobs / digest_name(digest))
 
     def read_manifest(self, digest: Digest, media_type: str) -> Manifest:
         """Read a manifest; raises `NotFound`, `InvalidContent`, `Unsupported` and `StorageFailed`."""
