@@ -28,7 +28,7 @@ async def names_in_archive(source: ImageReference, access: Access) -> tuple[Refe
     as `sync` names it; of an OCI archive a reference name that is no mere tag. Raises what opening the archive raises.
     """
     if isinstance(source, DockerArchiveReference):
-        return (source.reference,) if source.reference else await _listed_names(source, access)
+        return (source.name,) if source.name else await _listed_names(source, access)
     if source.reference is not None:
         return (replace(source.reference, digest=None),) if source.reference.tag else ()
     if isinstance(source, OciReference):

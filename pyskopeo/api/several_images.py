@@ -70,7 +70,7 @@ async def copy_into_archive(
     """Copy images into one archive, see `copy_images`, by parsed image names; returns the result of each, in order."""
     if not isinstance(destination, DockerArchiveReference):
         raise InvalidInput(f"several images are copied into one docker-archive:PATH, not to {destination.image_name}")
-    if destination.reference is not None or destination.position is not None:
+    if destination.name is not None or destination.position is not None:
         raise InvalidName(f"{destination.image_name}: several images keep their own names: docker-archive:PATH")
     named = await _named(sources, destination, source_access)
     results: list[CopyResult] = []

@@ -125,6 +125,11 @@ class _Application:
     ) -> None:
         self._request, self._bundles, self._access, self._files = request, bundles, access, files
         self._left_out = LeftOutBlobs(bundles, request.target, access)
+        # Images of a list that were not selected are not there.
+        self._selections = {
+            bundle.digest: Selection(Platform.host(), "digests", digests=frozenset(bundle.contents.known))
+            for bundle in bundles
+        }
         self._shared = SharedBlobs()
         self._copies = Copies(access, self._shared, report, request.jobs)
 
@@ -179,14 +184,12 @@ class _Application:
 
     def _copy(self, image: BundledImage, place: ImageReference, *, record: bool) -> ImageCopy:
         bundle = image.content.bundle
-        digests = bundle.contents.blobs.keys()
         has_referrers = len(bundle.contents.entries) > len(bundle.contents.images)
         return ImageCopy(
             BundledImage(image.content, image.entry, through=self._request.target.is_store, record=record),
             place,
             CopyOptions(
-                Selection(Platform.host(), "digests", digests=digests), _UNCHANGED,
-                referrers=_EVERY_REFERRER if has_referrers else None,
+                self._selections[bundle.digest], _UNCHANGED, referrers=_EVERY_REFERRER if has_referrers else None
             ),
             replace(self._access, policy=_accepting),
             _Whole if record else _BlobsOnly,

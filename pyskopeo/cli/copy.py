@@ -138,7 +138,7 @@ COMMAND = Command(
     flags=_FLAGS,
     beyond=(
         "Several images go into one docker-archive:PATH, as docker save puts them there: each keeps its name, and\n"
-        "layers that they share are stored once."
+        "layers that they share are stored once. The other way round it is sync --src docker-archive."
     ),
     read=CopyOptions.of,
     run=run,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import PyskopeoError
 from .access_options import AUTHFILE, RESUME, registry_flags
+from .cluster_flags import CLUSTER
 from .command import Command
 from .copy_result import CopyNames
 from .flags import Flag, boolean, integer
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 
 _FORM = ("format", "preserve-digests", "remove-signatures", "remove-list-signatures", "max-inflated")
 _FLAGS = (
-    Flag("src", "transport of SOURCE: docker, registry, dir, oci or yaml", short="s", value="TRANSPORT", default="",
-         offered=("docker", "registry", "dir", "oci", "yaml"), group="source"),
+    Flag("src", "transport of SOURCE: docker, registry, dir, oci, docker-archive or yaml", short="s", value="TRANSPORT",
+         default="", offered=("docker", "registry", "dir", "oci", "docker-archive", "yaml"), group="source"),
     Flag("dest", "transport of DESTINATION: docker, dir or oci", short="d", value="TRANSPORT", default="",
          offered=("docker", "dir", "oci"), group="destination"),
     Flag("scoped", "append the full source path to DESTINATION", read=boolean, default=False, group="destination"),
@@ -49,6 +50,7 @@ _FLAGS = (
     Flag("latest", "copy only the N newest versions of each repository, one tag of each, without pre-releases if there "
          "are releases; without versions, the last N tags by name", value="N", read=integer, default=0, group="images"),
     *PLANS,
+    *CLUSTER,
     Flag("jobs", "number of images to copy in parallel, which share one limit on blobs (default: 8)", value="N",
          read=integer, default=8, group="network"),
     Flag("keep-going", "continue after an image failed to copy, and fail at the end", read=boolean, default=False,
@@ -115,6 +117,11 @@ async def _copy(options: SyncOptions, show: SyncSink) -> None:
     writing = _writing(options, report)
     request = replace(options.request, signers=options.signing.signers(writing))
     reading = options.source_access.access(report)
+    if options.cluster is not None:
+        from .sync_cluster import copy_on_cluster
+
+        await copy_on_cluster(options, reading, writing, show)
+        return
     if options.planned is None:
         await sync(request, source_access=reading, destination_access=writing, report=show)
         return
@@ -168,6 +175,7 @@ COMMAND = Command(
         "pyskopeo sync --src yaml --dest oci --keep-going --report done.json images.yaml mirror",
         "pyskopeo sync --src yaml --dest docker --plan plan.jsonl images.yaml mirror.example.com/hub",
         "pyskopeo sync --run plan.jsonl --shard 1/4 --report shard-1.json",
+        "pyskopeo sync --run plan.jsonl --cluster tcp://scheduler.example.com:8786",
     ),
     flags=_FLAGS,
     read=SyncOptions.of,

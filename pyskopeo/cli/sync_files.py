@@ -49,4 +49,9 @@ def write_report(options: SyncOptions, report: SyncReport, exit_code: int) -> No
 
 def write_run_report(path: Path, run: RunReport) -> None:
     """Write a report as JSON. Raises `StorageFailed`."""
-    write_output(path, (json.dumps(run.to_json(), indent=2) + "\n").encode(), f"writing {path}")
+    write_output(path, run_report_bytes(run), f"writing {path}")
+
+
+def run_report_bytes(run: RunReport) -> bytes:
+    """Return the content of the file of a report."""
+    return (json.dumps(run.to_json(), indent=2) + "\n").encode()

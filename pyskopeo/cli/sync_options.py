@@ -13,6 +13,7 @@ from ..engine.plan import Form
 from ..engine.selection import Selection
 from ..fast_dataclass import dataclass
 from .access_options import AccessOptions
+from .cluster_flags import check_cluster_flags
 from .command import program
 from .flags import Parsed, UsageError
 from .format_flags import compresses_plain_layers, manifest_format
@@ -36,7 +37,8 @@ class SyncOptions:
 
     ``as_skopeo`` is whether it prints what skopeo does, and without bars no more. ``plan`` is the file for a plan
     that is made, ``since`` are reports of earlier runs for it; ``planned`` is the plan that is run, ``shard`` the part
-    of it. Of a plan that is run, ``request`` is made from its header.
+    of it. Of a plan that is run, ``request`` is made from its header. ``cluster`` is the address of a scheduler whose
+    workers copy.
     """
 
     request: SyncRequest
@@ -51,11 +53,14 @@ class SyncOptions:
     since: tuple[Path, ...] = ()
     planned: PlanSource | None = None
     shard: Shard | None = None
+    cluster: str | None = None
+    send_credentials: bool = False
 
     @classmethod
     def of(cls, parsed: Parsed) -> SyncOptions:
         """Read the options, and the beginning of a plan that is run; raises `InvalidInput` and what reading raises."""
         check_plan_flags(parsed)
+        check_cluster_flags(parsed)
         planned = plan_source(parsed)
         request = _request(parsed) if planned is None else _planned_request(parsed, planned)
         request.check()
@@ -72,6 +77,8 @@ class SyncOptions:
             since=tuple(map(Path, parsed.repeated("since", str))),
             planned=planned,
             shard=chosen_shard(parsed),
+            cluster=parsed.optional("cluster", str),
+            send_credentials=parsed.get("send-credentials", bool),
         )
 
 
@@ -84,8 +91,8 @@ def _request(parsed: Parsed) -> SyncRequest:
     if every:
         refuse_choice(parsed, "--all")
     transport = parsed.get("dest", str)
-    if program() == "skopeo" and parsed.get("src", str) == "registry":
-        raise UsageError('"registry" is not a valid source transport: want docker, dir, oci or yaml')
+    if program() == "skopeo" and (given := parsed.get("src", str)) in ("registry", "docker-archive"):
+        raise UsageError(f'"{given}" is not a valid source transport: want docker, dir, oci or yaml')
     return SyncRequest(
         source_transport=parsed.get("src", str),
         source=source,

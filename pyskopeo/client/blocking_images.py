@@ -130,10 +130,10 @@ class BlockingImageMethods(BlockingBase):
     ) -> SyncReport:
         """Copy all images of ``source`` that are missing or out of date at ``destination``; return their results.
 
-        ``source`` is ``docker://HOST/REPOSITORY[:TAG]``, ``registry:HOST[/PATH]``, ``dir:PATH``, ``oci:PATH`` or
-        ``yaml:FILE``, ``destination`` is ``docker://HOST[/PATH]``, ``dir:PATH`` or ``oci:PATH``. ``platform``,
-        ``all_platforms`` and ``selection`` are as for `copy`, all else as for the function `pyskopeo.sync_images`, and
-        so are the errors. A run has connections of its own, which its images share.
+        ``source`` is ``docker://HOST/REPOSITORY[:TAG]``, ``registry:HOST[/PATH]``, ``dir:PATH``, ``oci:PATH``,
+        ``docker-archive:PATH`` or ``yaml:FILE``, ``destination`` is ``docker://HOST[/PATH]``, ``dir:PATH`` or
+        ``oci:PATH``. ``platform``, ``all_platforms`` and ``selection`` are as for `copy`, all else as for the function
+        `pyskopeo.sync_images`, and so are the errors. A run has connections of its own, which its images share.
         """
         return self._run(partial(
             self._client.sync, source, destination, platform=platform, all_platforms=all_platforms,

@@ -142,10 +142,10 @@ class ImageMethods(ClientBase):
     ) -> SyncReport:
         """Copy all images of ``source`` that are missing or out of date at ``destination``; return their results.
 
-        ``source`` is ``docker://HOST/REPOSITORY[:TAG]``, ``registry:HOST[/PATH]``, ``dir:PATH``, ``oci:PATH`` or
-        ``yaml:FILE``, ``destination`` is ``docker://HOST[/PATH]``, ``dir:PATH`` or ``oci:PATH``. ``platform``,
-        ``all_platforms`` and ``selection`` are as for `copy`, all else as for the function `pyskopeo.sync_images`, and
-        so are the errors. A run has connections of its own, which its images share.
+        ``source`` is ``docker://HOST/REPOSITORY[:TAG]``, ``registry:HOST[/PATH]``, ``dir:PATH``, ``oci:PATH``,
+        ``docker-archive:PATH`` or ``yaml:FILE``, ``destination`` is ``docker://HOST[/PATH]``, ``dir:PATH`` or
+        ``oci:PATH``. ``platform``, ``all_platforms`` and ``selection`` are as for `copy`, all else as for the function
+        `pyskopeo.sync_images`, and so are the errors. A run has connections of its own, which its images share.
         """
         from ..syncing.by_name import registries_of, sync_images
 

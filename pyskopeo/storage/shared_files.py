@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from ..access import Access
+    from .tar import TarIndex
 
 _RECORD = "verified-files"
 
 
 class RunFiles(SharedFiles):
-    """Files that were verified, indexes of layouts, and directories in which leftovers were looked for.
+    """Files that were verified, indexes of layouts and archives, and directories in which leftovers were looked for.
 
     ``cache`` is the directory for the record of verified files, None to keep it in memory. With ``deferred`` the
     indexes of layouts are written by `flush` only. ``partial_age`` is that of `Storage`, ``linked`` that of
@@ -43,6 +44,8 @@ class RunFiles(SharedFiles):
         self._indexes: dict[Path, IndexFile] = {}
         self._leftovers: dict[Path, frozenset[str]] = {}
         self._made: list[Path] = []
+        self._archives: dict[Path, TarIndex] = {}
+        self._opened = AsyncExitStack()
         # Locks, by directory, of images that `flush` has still to write.
         self._held: dict[Path, int] = {}
 
@@ -113,6 +116,24 @@ class RunFiles(SharedFiles):
             with suppress(OSError):
                 path.rmdir()
         self._made.clear()
+
+    async def open_archive(self, path: Path, access: Access) -> TarIndex:
+        """Open a tar archive for all images of the run, until `aclose`; raises as `readable_archive` does."""
+        from .scratch import readable_archive
+
+        if path not in self._archives:
+            opening = readable_archive(path, access.storage.scratch, access.storage.max_inflated)
+            self._archives[path] = await self._opened.enter_async_context(opening)
+        return self._archives[path]
+
+    def opened_archive(self, path: Path) -> TarIndex | None:
+        """Return the index of an archive that `open_archive` has opened."""
+        return self._archives.get(path)
+
+    async def aclose(self) -> None:
+        """Remove what archives were unpacked to."""
+        self._archives.clear()
+        await self._opened.aclose()
 
     def save(self) -> None:
         self.verified.save()

@@ -47,9 +47,9 @@ async def sync_images(
     """Copy all images of ``source`` that are missing or out of date at ``destination``, as the command ``sync`` does.
 
     ``source`` is ``docker://HOST/REPOSITORY[:TAG]``, ``registry:HOST[/PATH]`` for all repositories of a registry,
-    ``dir:PATH``, ``oci:PATH``, or ``yaml:FILE`` for a file that lists images as skopeo-sync(1) says; ``destination`` is
-    ``docker://HOST[/PATH]``, ``dir:PATH`` or ``oci:PATH``. ``scoped`` keeps the source's whole path below the
-    destination, and ``append_suffix`` is appended to each name there.
+    ``dir:PATH``, ``oci:PATH``, ``docker-archive:PATH`` for all images in it, or ``yaml:FILE`` for a file that lists
+    images as skopeo-sync(1) says; ``destination`` is ``docker://HOST[/PATH]``, ``dir:PATH`` or ``oci:PATH``. ``scoped``
+    keeps the source's whole path below the destination, and ``append_suffix`` is appended to each name there.
 
     ``selection`` chooses among the images of an index; None: the one for this machine's architecture, on Linux.
     ``include`` and ``exclude`` are regular expressions that are searched for in an image's tag and in its full name,

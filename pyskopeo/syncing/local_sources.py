@@ -1,21 +1,29 @@
-"""Find the images of a local source: a YAML file, a directory tree or an OCI layout."""
+"""Find the images of a local source: a YAML file, a directory tree, an OCI layout or an archive."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..config.user_files import open_user_file
-from ..errors import InvalidContent, InvalidName, NotFound, PathNotFound, StorageFailed
+from ..errors import InvalidContent, InvalidInput, InvalidName, NotFound, PathNotFound, StorageFailed
 from ..model import mediatype
 from ..model.digest import Digest
 from ..model.layout import INDEX_FILE, INDEX_LIMIT, REF_NAME, LayoutIndex, check_name
+from ..model.reference import Reference
 from ..model.referrer import belongs_to_image
 from ..storage.files import storage_errors
 from ..storage.oci_layout import DirectoryFiles
 from ..storage.partial_files import is_partial
+from .source_images import SourceImage, from_archive
+from .sync_request import LogMessage
 from .yaml_source import FILE_LIMIT, RegistrySource, parse_yaml_source
+
+if TYPE_CHECKING:
+    from ..access import Access
+    from .sync_request import SyncSink
 
 _MANIFEST = "manifest.json"
 
@@ -50,6 +58,26 @@ def _walk(root: str) -> Iterator[str]:
         if _MANIFEST in names:
             path = os.path.relpath(directory, root)
             yield "" if path == os.curdir else path
+
+
+async def list_archive_images(source: str, access: Access, report: SyncSink) -> list[SourceImage]:
+    """Return the images with names in an archive of ``docker save``; that others are passed over is reported.
+
+    The archive is opened once for all images of a run. Raises `InvalidInput` for a path that no image name can have,
+    `InvalidContent`, and what opening it raises.
+    """
+    from ..storage.docker_archive.reader import DockerArchive
+    from ..storage.shared_files import RunFiles
+
+    if ":" in source:
+        raise InvalidInput(f"docker-archive: the path of an archive cannot have a colon in it: {source}")
+    index = await RunFiles.of(access).open_archive(Path(source), access)
+    found = DockerArchive.read(index).names()
+    if unnamed := [name.removeprefix("@") for name in found if name.startswith("@")]:
+        text = "Images without a name are passed over: copy them by their positions, docker-archive:PATH:@N"
+        report(LogMessage("warning", text, (("N", " ".join(unnamed)),)))
+    names = dict.fromkeys(Reference.parse(name) for name in found if not name.startswith("@"))
+    return [from_archive(source, name) for name in names]
 
 
 def list_layout_images(root: Path) -> list[tuple[str, Digest, int | None]]:

@@ -27,9 +27,11 @@ def source_identity(source: str) -> str:
     An image of a layout that is named by its position gets the name of the layout: it is copied by its digest.
     """
     transport, _, details = source.partition(":")
-    if transport not in ("dir", "oci"):
+    if transport not in ("dir", "oci", "docker-archive"):
         return source
-    path, colon, name = details.partition(":") if transport == "oci" else (details, "", "")
+    path, colon, name = (details, "", "") if transport == "dir" else details.partition(":")
+    if path == "-":
+        return source
     ending = "" if name.startswith("@") else f"{colon}{name}"
     return f"{transport}:{os.path.realpath(path)}{ending}"
 

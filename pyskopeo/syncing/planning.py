@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ..access import Access
-from ..errors import InvalidInput, PyskopeoError, first_error, prefix_errors
+from ..errors import InvalidInput, PyskopeoError, Unsupported, first_error, prefix_errors
 from ..fast_dataclass import dataclass
 from ..streams.concurrency import WorkQueue, work_off
 from . import registry_queries
@@ -62,6 +62,8 @@ class PlanProgress:
 
 def plan_header(request: SyncRequest, created: str = "") -> PlanHeader:
     """Return the header of the plan of a request; raises `Unsupported` for what a plan cannot hold."""
+    if request.source_transport == "docker-archive":
+        raise Unsupported("the images of an archive are copied without a plan: sync --src docker-archive")
     options = PlanOptions(request.selection, request.form, request.referrers)
     # As it will be read: with the platform of this machine.
     return PlanHeader(

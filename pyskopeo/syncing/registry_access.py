@@ -1,4 +1,4 @@
-"""How a registry is accessed that a YAML file has settings for."""
+"""Registries and repositories in a YAML file, and how they are accessed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..fast_dataclass import dataclass
+
 if TYPE_CHECKING:
     from ..access import Access
+    from ..model.platform import Platform
     from .yaml_source import RegistrySource
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryEntry:
+    """A repository as a YAML file names it, the access for its registry, and the platforms to lock."""
+
+    registry: str
+    name: str
+    access: Access
+    platforms: tuple[Platform, ...] = ()
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The fields of log messages about it."""
+        return {"registry": self.registry, "repo": self.name}
 
 
 def registry_access(access: Access, registry: RegistrySource) -> Access:

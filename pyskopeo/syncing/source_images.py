@@ -61,6 +61,11 @@ def from_directory(root: str, path: str) -> SourceImage:
     return SourceImage(f"dir:{source}", path, repository, tag)
 
 
+def from_archive(path: str, name: Reference) -> SourceImage:
+    """Return the image ``name`` in the archive of ``docker save`` at ``path``."""
+    return SourceImage(f"docker-archive:{path}:{name}", str(name), name.name, name.tag)
+
+
 def from_layout(root: str, name: str, digest: Digest, position: int | None, *, keep: bool) -> SourceImage:
     """Return an image of an OCI layout, by its reference ``name``, or by its ``position`` if it has none.
 

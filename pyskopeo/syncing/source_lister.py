@@ -1,4 +1,4 @@
-"""Find the images of a source: in a registry, a whole registry, a YAML file, a directory or an OCI layout."""
+"""Find the images of a source: in a registry, a whole registry, a YAML file, a directory, a layout or an archive."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from ..errors import InvalidContent, InvalidInput, InvalidName, PyskopeoError, R
 from ..fast_dataclass import dataclass
 from ..model.reference import Reference
 from ..streams.concurrency import SingleFlight, each
-from . import registry_queries
+from . import local_sources, registry_queries
 from .destination_names import invalid_reference
-from .local_sources import find_image_directories, list_layout_images, read_yaml_source
 from .overwriting import source_identity
-from .registry_access import registry_access
+from .registry_access import RepositoryEntry, registry_access
 from .repository_selection import parse_registry_source, repositories_below
 from .source_images import SourceImage, from_directory, from_layout, from_registry, parse_tag_or_digest
 from .sync_request import LogMessage, SyncRequest, SyncSink
@@ -37,21 +36,6 @@ ListTags: TypeAlias = Callable[[Reference, "Access"], Awaitable["TagList"]]
 ListRepositories: TypeAlias = Callable[[str, "Access"], Awaitable[list[str]]]
 ShareConnections: TypeAlias = "Callable[[Access], Awaitable[Access]]"
 REPOSITORIES_AT_ONCE = 8
-
-
-@dataclass(frozen=True, slots=True)
-class _RepositoryEntry:
-    """A repository as a YAML file names it, the access for its registry, and the platforms to lock."""
-
-    registry: str
-    name: str
-    access: Access
-    platforms: tuple[Platform, ...] = ()
-
-    @property
-    def fields(self) -> dict[str, str]:
-        """The fields of log messages about it."""
-        return {"registry": self.registry, "repo": self.name}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +94,8 @@ class SourceLister:
             await self.find_yaml(request.source)
         elif request.source_transport == "dir":
             self.find_dir(request.source)
+        elif request.source_transport == "docker-archive":
+            await self.find_docker_archive(request.source)
         else:
             self.find_oci(request.source, keep=request.destination_transport == "oci")
 
@@ -170,7 +156,7 @@ class SourceLister:
 
     async def find_yaml(self, source: str) -> None:
         """Find the repositories of a YAML file, in its order; raises `StorageFailed`, `InvalidInput` and `TooLarge`."""
-        for registry in read_yaml_source(source):
+        for registry in local_sources.read_yaml_source(source):
             self._warn_about(registry)
             access = await self.share(registry_access(self.access, registry))
             for name, list_part in self._listings(registry, access):
@@ -195,8 +181,8 @@ class SourceLister:
 
     def _listings(self, registry: RegistrySource, access: Access) -> Iterator[tuple[str, ListImages]]:
         """Yield each repository that a file names, and a function that returns its images."""
-        def entry(name: str) -> _RepositoryEntry:
-            return _RepositoryEntry(registry.registry, name, access, registry.platforms)
+        def entry(name: str) -> RepositoryEntry:
+            return RepositoryEntry(registry.registry, name, access, registry.platforms)
 
         for name, items in registry.images.items():
             yield f"{registry.registry}/{name}", partial(self._list_items, entry(name), items)
@@ -207,7 +193,7 @@ class SourceLister:
             parse = partial(matching_versions, versions)
             yield f"{registry.registry}/{name}", partial(self._list_matching, entry(name), "semver constraint", parse)
 
-    async def _list_items(self, entry: _RepositoryEntry, items: tuple[ImageItem, ...]) -> list[SourceImage]:
+    async def _list_items(self, entry: RepositoryEntry, items: tuple[ImageItem, ...]) -> list[SourceImage]:
         """Return the images with the tags and digests ``items``; without any, all tags."""
         repository = self._reference(entry)
         if repository is None:
@@ -226,7 +212,7 @@ class SourceLister:
         return self._warn_if_empty(entry, found)
 
     async def _list_matching(
-        self, entry: _RepositoryEntry, kind: str, parse: Callable[[], Callable[[str], bool]]
+        self, entry: RepositoryEntry, kind: str, parse: Callable[[], Callable[[str], bool]]
     ) -> list[SourceImage]:
         """Return the images of the tags that match; ``parse`` returns the predicate, ``kind`` names it in messages."""
         repository = self._reference(entry)
@@ -241,7 +227,7 @@ class SourceLister:
         return await self._list_repository(entry, repository, keep)
 
     async def _list_repository(
-        self, entry: _RepositoryEntry, repository: Reference, keep: Callable[[str], bool]
+        self, entry: RepositoryEntry, repository: Reference, keep: Callable[[str], bool]
     ) -> list[SourceImage]:
         """Return the images of the tags that ``keep`` accepts."""
         self._info("Querying registry for image tags", **entry.fields)
@@ -252,12 +238,12 @@ class SourceLister:
             return []
         return self._warn_if_empty(entry, kept)
 
-    def _warn_if_empty(self, entry: _RepositoryEntry, found: list[SourceImage]) -> list[SourceImage]:
+    def _warn_if_empty(self, entry: RepositoryEntry, found: list[SourceImage]) -> list[SourceImage]:
         if not found:
             self.report(LogMessage("warning", "No refs to sync found", tuple(entry.fields.items())))
         return found
 
-    def _reference(self, entry: _RepositoryEntry) -> Reference | None:
+    def _reference(self, entry: RepositoryEntry) -> Reference | None:
         """Return the reference of a repository; None for an invalid one, which is reported as a failure."""
         try:
             found = Reference.parse(f"{entry.registry}/{entry.name}", default_tag="")
@@ -298,11 +284,17 @@ class SourceLister:
 
     def find_dir(self, source: str) -> None:
         """Find the images in and below a directory; raises `PathNotFound` and `StorageFailed`."""
-        self._add_place("dir", source, [from_directory(source, path) for path in find_image_directories(source)])
+        paths = local_sources.find_image_directories(source)
+        self._add_place("dir", source, [from_directory(source, path) for path in paths])
+
+    async def find_docker_archive(self, source: str) -> None:
+        """Find the images in an archive of ``docker save``; raises what `list_archive_images` raises."""
+        images = await local_sources.list_archive_images(source, self.access, self.report)
+        self._add_place("docker-archive", source, images)
 
     def find_oci(self, source: str, *, keep: bool) -> None:
         """Find the images of an OCI layout, see `from_layout`; raises `PathNotFound` and `InvalidContent`."""
-        images = [from_layout(source, *image, keep=keep) for image in list_layout_images(Path(source))]
+        images = [from_layout(source, *image, keep=keep) for image in local_sources.list_layout_images(Path(source))]
         self._add_place("oci", source, images)
 
     def _add_place(self, transport: str, source: str, images: list[SourceImage]) -> None:

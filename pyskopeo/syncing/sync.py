@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -115,12 +116,13 @@ async def _list_and_copy(
         reading, writing = (
             replace(access, storage=replace(access.storage, shared_files=files)) for access in (reading, writing)
         )
-        listing = await list_source(reading, share, emit)
-        emit(ImagesListed(listing))
-        if request.dry_run:
-            emit(LogMessage("warning", "Running in dry-run mode"))
-            await SyncRun(request, listing, writing, files, emit).report_plan()
-        else:
+        async with aclosing(files):
+            listing = await list_source(reading, share, emit)
+            emit(ImagesListed(listing))
+            if request.dry_run:
+                emit(LogMessage("warning", "Running in dry-run mode"))
+                await SyncRun(request, listing, writing, files, emit).report_plan()
+                return
             for signer in request.signers:  # what is wrong with one is wrong for every image
                 await signer.prepare()
             writing = await share(writing, "pull,push")

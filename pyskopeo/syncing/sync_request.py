@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..signatures.signer import Signer
     from .source_contents import SourceContents
 
-SOURCES = ("docker", "registry", "dir", "oci", "yaml")
+SOURCES = ("docker", "registry", "dir", "oci", "docker-archive", "yaml")
 DESTINATIONS = ("docker", "dir", "oci")
 IMAGES_AT_ONCE = 8
 
@@ -110,8 +110,8 @@ class SyncRequest:
         sides = [self.source_transport]
         if wanted.copied or wanted.cosign_tags:
             sides.append(self.destination_transport)
-        if "dir" in sides:
-            raise Unsupported("what refers to an image is not in dir: choose a registry or an OCI layout")
+        if lacking := [transport for transport in ("dir", "docker-archive") if transport in sides]:
+            raise Unsupported(f"what refers to an image is not in {lacking[0]}: choose a registry or an OCI layout")
 
     def selection_of(self, image: SyncImage) -> Selection:
         """Return which images of the index of ``image`` to copy."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,16 +18,17 @@ from ..storage.scratch import readable_archive, scratch_directory
 
 if TYPE_CHECKING:
     from ..access import Access
+    from ..storage.tar import TarIndex
 
 
 class DockerArchiveReference(ImageReference):
-    """The path of an archive and the image in it: by ``reference``, by ``position`` from 0 to read, or the only one."""
+    """The path of an archive and the image in it: by ``name``, by ``position`` from 0 to read, or the only one."""
 
     transport = "docker-archive"
 
-    def __init__(self, details: str, path: Path, reference: Reference | None, position: int | None) -> None:
+    def __init__(self, details: str, path: Path, name: Reference | None, position: int | None) -> None:
         super().__init__(details)
-        self.path, self.reference, self.position = path, reference, position
+        self.path, self.name, self.position = path, name, position
 
     def subject(self) -> Subject:
         return unscoped("docker-archive")
@@ -65,10 +66,20 @@ def parse_tag(text: str) -> Reference:
 
 @asynccontextmanager
 async def _open_source(reference: DockerArchiveReference, access: Access) -> AsyncIterator[ImageSource]:
-    async with readable_archive(reference.path, access.storage.scratch, access.storage.max_inflated) as index:
+    async with _opened(reference.path, access) as index:
         archive = DockerArchive.read(index)
-        chosen = archive.choose(reference.reference, reference.position)
+        chosen = archive.choose(reference.name, reference.position)
         yield DockerArchiveSource(archive, chosen, access.storage.max_inflated)
+
+
+def _opened(path: Path, access: Access) -> AbstractAsyncContextManager[TarIndex]:
+    """Open an archive, unless it is open for all images of a run."""
+    if access.storage.shared_files is not None:
+        from ..storage.shared_files import RunFiles
+
+        if (index := RunFiles.of(access).opened_archive(path)) is not None:
+            return nullcontext(index)
+    return readable_archive(path, access.storage.scratch, access.storage.max_inflated)
 
 
 @asynccontextmanager
@@ -76,7 +87,7 @@ async def _open_destination(
     reference: DockerArchiveReference, access: Access
 ) -> AsyncIterator[DockerArchiveDestination]:
     check_output(reference.path, replace=False)
-    tags = [*([reference.reference] if reference.reference else []), *map(parse_tag, access.writing.additional_tags)]
+    tags = [*([reference.name] if reference.name else []), *map(parse_tag, access.writing.additional_tags)]
     scratch = scratch_directory(reference.path, access.storage)
     destination = DockerArchiveDestination(reference.path, scratch, tuple(tags))
     failed = True

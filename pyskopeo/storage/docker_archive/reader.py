@@ -103,7 +103,8 @@ class DockerArchive:
                 )
             return next(iter(tagged.values()))
         if len(self.items) != 1:
-            raise InvalidContent(f"Unexpected tar manifest.json: expected 1 item, got {len(self.items)}")
+            hint = ": name one, or its position, :@N; sync --src docker-archive copies all" if self.items else ""
+            raise InvalidContent(f"Unexpected tar manifest.json: expected 1 item, got {len(self.items)}{hint}")
         return self.items[0]
 
 
