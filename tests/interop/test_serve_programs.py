@@ -1,4 +1,4 @@
-"""Docker, podman, skopeo and umoci with a registry of ours: they push to it, pull from it, and have it as a mirror."""
+"""Docker, containerd, podman, skopeo and umoci with a registry of ours: they push to it, pull from it, and have it as a mirror."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from pyskopeo.serve.proxy import open_proxy
 from pyskopeo.serve.upstreams import Upstream
 from tests.support.access import access_for
 from tests.support.cli import pyskopeo_here
+from tests.support.containerd import Containerd
 from tests.support.images import BuiltImage, build
 from tests.support.outputs import write_dir
 from tests.support.peers import Dockerd
@@ -74,6 +75,11 @@ class Mirrored:
         return f'[[registry]]\nprefix = "docker.io"\nlocation = "docker.io"\n{mirror}'
 
 
+def names(upstream: Simulator) -> list[Upstream]:
+    """Docker Hub and another registry, both of them the simulated one."""
+    return [Upstream.parse(f"{host}=http://{upstream.host}") for host in ("docker.io", "quay.io")]
+
+
 @pytest.fixture(scope="module")
 def mirrored(tmp_path_factory: pytest.TempPathFactory, image: BuiltImage) -> Iterator[Mirrored]:
     folder = tmp_path_factory.mktemp("proxy")
@@ -84,7 +90,7 @@ def mirrored(tmp_path_factory: pytest.TempPathFactory, image: BuiltImage) -> Ite
 
     with (
         Simulator(image, "library/x", "v1") as upstream,
-        serving(lambda: open_proxy([Upstream.parse(f"docker.io=http://{upstream.host}")], new_access)) as host,
+        serving(lambda: open_proxy(names(upstream), new_access)) as host,
     ):
         yield Mirrored(upstream, host)
 
@@ -164,7 +170,8 @@ def test_podman_pushes_and_pulls(
 def test_it_is_a_mirror_for_all_of_them(
     mirrored: Mirrored, dockerd: Dockerd, podman: Callable[..., str], image: BuiltImage, tmp_path: Path
 ) -> None:
-    """Docker Hub itself cannot be reached; each blob is requested once for all of them."""
+    """The registries themselves cannot be reached; each blob is requested once for all of them."""
+    require_peer("containerd")
     configuration = tmp_path / "registries.conf"
     configuration.write_text(mirrored.configuration)
     name, words = "docker.io/library/x:v1", ("--registries-conf", str(configuration), "--insecure-policy", "copy")
@@ -175,5 +182,16 @@ def test_it_is_a_mirror_for_all_of_them(
     identity = podman("pull", "--quiet", name, environ={"CONTAINERS_REGISTRIES_CONF": str(configuration)}).strip()
     assert f"sha256:{identity}" == image.config_digest()
     assert image.digest in dockerd.docker("pull", "x:v1")
+    for host in ("docker.io", "quay.io"):  # containerd asks for both by the same name, with ?ns=HOST
+        hosts = tmp_path / "hosts" / host / "hosts.toml"
+        hosts.parent.mkdir(parents=True)
+        hosts.write_text(f'[host."http://{mirrored.host}"]\n  capabilities = ["pull", "resolve"]\n')
+    with Containerd() as containerd:
+        for host in ("docker.io", "quay.io"):
+            reference = f"{host}/library/x:v1"
+            containerd.ctr(
+                "images", "pull", "--snapshotter=native", "--hosts-dir", str(tmp_path / "hosts"), reference
+            )  # fmt: skip
+            assert image.digest in containerd.ctr("images", "ls", f"name=={reference}")
     blobs = [one.path for one in mirrored.upstream.requests if "/blobs/" in one.path]
     assert len(blobs) == len(set(blobs)) == len(image.blobs)
