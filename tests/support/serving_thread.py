@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import anyio
 from anyio.from_thread import start_blocking_portal
 
-from pyskopeo.serve import serve_application
+from pyskopeo.serve import application, serve_application
+
+from .images import BuiltImage
+from .outputs import push
 
 
 @asynccontextmanager
@@ -37,3 +41,35 @@ def serving(open_application: Callable[[], AbstractAsyncContextManager[Any]]) ->
         opened = portal.call(open_application)
         with portal.wrap_async_context_manager(_running(opened)) as host:
             yield host
+
+
+class ServedRegistry:
+    """A registry of ours that takes pushes, over a layout; a context manager. ``host`` is its ``HOST:PORT``."""
+
+    def __init__(self, layout: Path) -> None:
+        self._layout, self._running = layout, ExitStack()
+        self.host = ""
+
+    def __enter__(self) -> Self:
+        @asynccontextmanager
+        async def opened() -> AsyncIterator[Any]:
+            yield application(self._layout, writable=True)
+
+        self.host = self._running.enter_context(serving(opened))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def port(self) -> int:
+        """Where it listens at 127.0.0.1."""
+        return int(self.host.rpartition(":")[2])
+
+    def push(self, image: BuiltImage, repository: str, tag: str) -> str:
+        """Push an image; returns its digest."""
+        return push(image, f"http://{self.host}", repository, tag)
+
+    def stop(self) -> None:
+        """End it now."""
+        self._running.close()
