@@ -18,7 +18,7 @@ from ..storage.scratch import scratch_directory
 from ..storage.shared_files import RunFiles
 from ..streams.cancellation import run_in_thread
 from ..syncing.registry_queries import shared_connections
-from ..syncing.sync_request import IMAGES_AT_ONCE, ImageEvent, ignore
+from ..syncing.sync_request import IMAGES_AT_ONCE, ImageEvent, LogMessage, ignore
 from .collection import Base, Collection
 from .earlier_archives import EarlierArchives
 from .part_names import find_files, is_part
@@ -130,6 +130,7 @@ class _Creation:
                 self._collection.root, contents, request.output, request.max_size, keep=self._directory.resumes
             )
             signatures = await signing.sign(writer.manifest.digest) if signing.signers else []
+            self._report(LogMessage("info", f"Writing {request.output}, {len(contents.blobs)} blobs"))
             written = await run_in_thread(partial(writer.write, signatures))
             failed = False
         finally:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..fast_dataclass import dataclass
+from ..http.printable import escaped_line
 from .command import Command, CommandGroup
 from .flags import Parsed, UsageError
-from .log import log
+from .log import emit_notice, log
 from .output_flags import OUTPUT
 from .quantities import quantity
 from .standard_streams import write_bytes
@@ -56,24 +59,32 @@ def merge(options: ReportOptions) -> int:
         write_bytes(run_report_bytes(merged))
     else:
         write_run_report(options.output, merged)
-    _show(merged)
+    for line in _lines(merged):
+        emit_notice(line)
     return merged.exit_code
 
 
 def show(options: ReportOptions) -> int:
-    """Print the summary of a report; the exit code is that of the run."""
+    """Print the failures and the totals of a report; the exit code is that of the run."""
     from ..syncing.report_file import read_report
 
     (path,) = options.reports
-    report = read_report(path)
-    _show(report)
-    return report.exit_code
+    run = read_report(path)
+    for line in _lines(run):
+        print(line)
+    sys.stdout.flush()
+    return run.exit_code
 
 
-def _show(run: RunReport) -> None:
-    from .sync_summary import show_summary
+def _lines(run: RunReport) -> Iterator[str]:
+    """Yield a line for each image that was not copied, with the reason, and the totals."""
+    from .sync_summary import totals_line
 
-    show_summary(run.report)
+    for result in run.report.results:
+        if result.status in ("failed", "skipped"):
+            reason = escaped_line(result.error or "the run ended before")
+            yield f"{result.status}  {escaped_line(result.image.destination)}: {reason}"
+    yield totals_line(run.report)
 
 
 def _missing_line(missing: list[Shard]) -> str:

@@ -135,7 +135,7 @@ def _show_end(options: SyncOptions, totals: PlanTotals) -> None:
     parts = [
         f"{quantity(totals.images, 'image')} planned",
         *([f"{totals.unchanged} of them unchanged"] if totals.unchanged else []),
-        f"{size(totals.size)}{unsized} in at most about {quantity(totals.requests, 'request')}" if changed else "",
+        f"{size(totals.size)}{unsized} in about {quantity(totals.requests, 'request')} at most" if changed else "",
     ]
     _say(", ".join(filter(None, parts)))
     if totals.failures:

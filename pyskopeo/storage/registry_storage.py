@@ -20,12 +20,10 @@ from typing import TYPE_CHECKING
 
 from ..errors import DestinationRefused, NotFound
 from ..model.layout import LAYOUT_CONTENT, LAYOUT_FILE, LayoutIndex
-from ..model.manifest import Manifest
-from ..model.strict_json import MANIFEST_LIMIT
 from ..streams.cancellation import run_in_thread
 from .blob_links import REGISTRY, BlobLinks
 from .content_store import DIRECTORY_MODE, FILE_MODE
-from .files import digest_name, note_use, read_bounded, storage_errors
+from .files import digest_name, note_use, storage_errors
 from .locks import locked_if_possible
 from .oci_layout import DirectoryFiles
 from .partial_files import write_atomically
@@ -37,6 +35,7 @@ from .repository_contents import RepositoryContents
 if TYPE_CHECKING:
     from ..model.descriptor import Descriptor
     from ..model.digest import Digest
+    from ..model.manifest import Manifest
     from .registry_entries import Repository
 
 # The number of manifests and blobs of all repositories whose contents are kept in memory.
@@ -64,6 +63,8 @@ class RegistryStorage:
     """
 
     def __init__(self, root: Path, *, is_store: bool = False) -> None:
+        from anyio import Lock
+
         self.root, self._is_store = root, is_store
         file_mode, directory_mode = (FILE_MODE, DIRECTORY_MODE) if is_store else (0o666, 0o777)
         self._file_mode, self._directory_mode = file_mode, directory_mode
@@ -73,6 +74,7 @@ class RegistryStorage:
         self.links = BlobLinks(root, file_mode=file_mode, directory_mode=directory_mode)
         self.uploads = Uploads(root, file_mode=file_mode, directory_mode=directory_mode)
         self._with_contents: dict[str, None] = {}
+        self._reading = Lock()
 
     def create(self) -> None:
         """Make the layout and the directories of a registry where they are missing; raises `StorageFailed`."""
@@ -95,13 +97,17 @@ class RegistryStorage:
         for part in (self.index.get(repository), self.index.common):
             if part is not None and (entry := part.entry_of(digest)) is not None:
                 return entry.media_type
+        if self.size_of(digest) is None:
+            return None  # so it is below no index: what belongs to a repository is not looked for
         for part in (self.index.get(repository), self.index.common):
             if part is not None and part.has_entries and (found := (await self._contents(part)).manifests.get(digest)):
                 return found
         return None
 
     async def belongs(self, repository: str, digest: Digest) -> bool:
-        """Return whether a blob or a manifest belongs to a repository; its file may be missing nevertheless."""
+        """Return whether a blob or a manifest that is there belongs to a repository."""
+        if self.size_of(digest) is None:
+            return False
         if self.links.has(repository, digest):
             return True
         for part in (self.index.get(repository), self.index.common):
@@ -122,11 +128,6 @@ class RegistryStorage:
         if self._is_store:
             note_use(self._blobs / digest_name(digest))
 
-    def read_manifest(self, digest: Digest, media_type: str) -> Manifest:
-        """Read a manifest; raises `NotFound`, `InvalidContent`, `Unsupported` and `StorageFailed`."""
-        raw = read_bounded(self._blobs / digest_name(digest), MANIFEST_LIMIT)
-        return Manifest.parse(raw, content_type=media_type, expected=digest)
-
     async def referrers(self, repository: str, digest: Digest) -> list[Descriptor]:
         """Return the manifests of a repository whose subject is ``digest``."""
         found: dict[Digest, Descriptor] = {}
@@ -146,9 +147,11 @@ class RegistryStorage:
         `StorageFailed`.
         """
         async with locked_if_possible(self._blobs, shared=True):
-            missing = [one.digest for one in _needed(manifest) if not await self._has(repository, one)]
+            needed = {one.digest: one for one in _needed(manifest)}
+            unlinked = await run_in_thread(partial(self._unlinked, repository, needed.values()))
+            missing = [one.digest for one in unlinked if not await self._has(repository, one)]
             if missing:
-                raise MissingReferences(dict.fromkeys(missing))
+                raise MissingReferences(missing)
             await run_in_thread(partial(self._write_manifest, manifest))
             await self.index.change(partial(name_manifest, repository, manifest, tuple(tags), allowed))
         found = self.index.get(repository)
@@ -219,21 +222,32 @@ class RegistryStorage:
             path.parent.mkdir(self._directory_mode, exist_ok=True)
         write_atomically(path, manifest.raw, self._file_mode)
 
+    def _unlinked(self, repository: str, descriptors: Collection[Descriptor]) -> list[Descriptor]:
+        """Return those that were not uploaded or mounted into a repository, or have another size."""
+        return [
+            one for one in descriptors
+            if self.size_of(one.digest) != one.size or not self.links.has(repository, one.digest)
+        ]  # fmt: skip
+
     async def _has(self, repository: str, descriptor: Descriptor) -> bool:
         size = self.size_of(descriptor.digest)
         return size == descriptor.size and await self.belongs(repository, descriptor.digest)
 
     async def _contents(self, repository: Repository) -> RepositoryContents:
         """Return what a repository leads to; read at the first call, and kept."""
-        if repository.contents is None:
-            roots = tuple(repository.roots.items())
-            found = await run_in_thread(partial(RepositoryContents.read, self._files, roots))
-            if dict(roots) != repository.roots:
-                return found  # it has changed meanwhile: right for this request, and read again for the next
-            repository.contents = found
-            self._with_contents[repository.name] = None
-            self._forget_others(repository.name)
-        return repository.contents
+        known = repository.contents
+        if known is not None and not known.unread:
+            return known
+        async with self._reading:
+            known = repository.contents or RepositoryContents(unread=repository.roots)
+            roots = tuple(known.unread.items())
+            if roots:
+                known.merge(await run_in_thread(partial(RepositoryContents.read, self._files, roots)), roots)
+            if repository.contents is None and dict(roots) == repository.roots:
+                repository.contents = known  # otherwise it has changed meanwhile: right for this request
+                self._with_contents[repository.name] = None
+                self._forget_others(repository.name)
+        return known
 
     def _forget(self, repository: Repository) -> None:
         repository.contents = None

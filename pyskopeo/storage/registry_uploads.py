@@ -25,7 +25,7 @@ from .blob_links import REGISTRY
 from .files import read_bounded, storage_errors
 from .kept_files import is_at
 from .locks import try_lock
-from .partial_files import write_atomically
+from .partial_files import is_partial, write_atomically
 
 if TYPE_CHECKING:
     from _hashlib import HASH
@@ -214,8 +214,8 @@ class Uploads:
     def _remove_unused(self, name: str) -> None:
         path = self._directory / name
         if not _UUID.fullmatch(name):
-            identity = name.removesuffix(".json")
-            if not os.path.lexists(self._directory / identity):
+            is_alone = name.endswith(".json") and not os.path.lexists(self._directory / name.removesuffix(".json"))
+            if is_alone or is_partial(name):
                 with suppress(OSError):
                     path.unlink()
             return

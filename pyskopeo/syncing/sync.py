@@ -122,12 +122,12 @@ async def _list_and_copy(
             if request.dry_run:
                 emit(LogMessage("warning", "Running in dry-run mode"))
                 await SyncRun(request, listing, writing, files, emit).report_plan()
-                return
-            for signer in request.signers:  # what is wrong with one is wrong for every image
-                await signer.prepare()
-            writing = await share(writing, "pull,push")
-            shared, record = known
-            await SyncRun(request, listing, writing, files, emit, shared=shared, record=record).copy_all()
+            else:
+                for signer in request.signers:  # what is wrong with one is wrong for every image
+                    await signer.prepare()
+                writing = await share(writing, "pull,push")
+                shared, record = known
+                await SyncRun(request, listing, writing, files, emit, shared=shared, record=record).copy_all()
         if listing.contents is not None:
             await delete_surplus(request, listing, listing.contents, await share(writing, "*,pull"), emit)
 

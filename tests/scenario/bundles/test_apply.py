@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -208,6 +210,31 @@ def test_in_the_library(bundle: Path, tmp_path: Path) -> None:
         assert difference.added == ("docker.io/team/a:latest",)
 
     anyio.run(run)
+
+
+def test_two_at_once(registry: Simulator, mirror: Simulator, bundle: Path, tmp_path: Path) -> None:
+    """Into one layout and one registry; they have an image in common, and a base."""
+    import anyio
+
+    import pyskopeo
+
+    other = made(tmp_path / "other", listed(tmp_path / "l", a=image(registry, 0), e=image(registry, 3)))
+
+    async def run() -> None:
+        access = pyskopeo.Access.from_environ()
+        access = replace(access, trust=replace(access.trust, insecure=True))
+        async with anyio.create_task_group() as tasks:
+            for one in (bundle, other):
+                for to in (f"oci:{tmp_path}/l2", f"docker://{mirror.host}"):
+                    tasks.start_soon(partial(pyskopeo.apply_bundles, [one], to, access=access))
+
+    anyio.run(run)
+    succeed(pyskopeo_here("layout", "verify", f"oci:{tmp_path}/l2"))
+    found = json.loads(succeed(pyskopeo_here("layout", "ls", "--json", f"oci:{tmp_path}/l2")).stdout)["entries"]
+    assert {one["name"] for one in found} == {f"quay.io/team/{name}:latest" for name in "abce"}
+    assert at(mirror) == EXPECTED
+    assert mirror.manifest("latest", "team/e").digest == IMAGES[3].digest  # type: ignore[union-attr]
+    assert mirror.incomplete == []
 
 
 def test_too_few_jobs(bundle: Path) -> None:

@@ -150,14 +150,17 @@ def test_parts_that_would_be_too_small(registry: Simulator, tmp_path: Path) -> N
     assert said.startswith("parts of less than 1024 bytes are too small for this bundle: want more than ")
 
 
-@pytest.mark.parametrize("room", [100_000, 500_000])
-def test_a_full_disk_while_it_is_made(registry: Simulator, tmp_path: Path, room: int) -> None:
-    """While images are fetched, and while the archive is written."""
+@pytest.mark.parametrize(("room", "fetched"), [(300_000, False), (600_000, True)])
+def test_a_full_disk_while_it_is_made(registry: Simulator, tmp_path: Path, room: int, *, fetched: bool) -> None:
+    """While images are fetched, and while the archive is written, when all of them are."""
     words = (image(registry, 0), image(registry, 1))
     with SystemCalls(DiskFull(room)):
         assert "no space left on device" in fatal(create(tmp_path / "b", *words))
     assert not without_kept(tree(tmp_path))
+    before = len(registry.log)
     made(tmp_path / "b", *words)
+    again = [line for line in registry.log[before:] if "/blobs/" in line]
+    assert (again == []) == fetched
     succeed(pyskopeo_here("bundle", "verify", tmp_path / "b"))
     assert leftovers(tmp_path) == []
 

@@ -37,7 +37,10 @@ def test_all_shards(reports: list[str]) -> None:
     merged = json.loads(Path("all.json").read_text())
     assert (len(merged["images"]), merged["failed"], merged["exitCode"]) == (6, 1, 1)
     shown = pyskopeo_here("report", "show", "all.json")
-    assert (shown.code, "5 copied, 0 present, 1 failed" in shown.stderr) == (1, True)
+    failure, totals = shown.stdout.decode().splitlines()
+    assert (shown.code, "5 copied, 0 present, 1 failed" in totals) == (1, True)
+    assert "status 404" in failure
+    assert failure.startswith("failed  dir:out/app:v")
     out = pyskopeo_here("report", "merge", *reports, "-o", "-")
     assert json.loads(out.stdout) == merged
 
