@@ -69,10 +69,10 @@ def run(
     return asyncio.run(start(planned, options, report))
 
 
-def uploads(mirror: Simulator) -> Counter[str]:
-    """How often each blob was uploaded as a whole."""
+def uploads(mirror: Simulator, start: int = 0) -> Counter[str]:
+    """How often each blob was uploaded as a whole, by the requests from number ``start`` on."""
     found: Counter[str] = Counter()
-    for request in mirror.requests:
+    for request in mirror.requests[start:]:
         if request.method in ("PUT", "POST") and "/blobs/uploads/" in request.path and not request.cut:
             found.update(parse_qs(urlsplit(request.target).query).get("digest", ()))
     return found
