@@ -12,10 +12,12 @@ import httpx
 import pytest
 
 import pyskopeo
+from pyskopeo.access import Ranges
 from pyskopeo.errors import StorageFailed
 from pyskopeo.http.retry import Retry
+from pyskopeo.registry import part_workers
 from pyskopeo.storage.content_store import ContentStore
-from tests.support.access import access_for
+from tests.support.access import access_for, networked
 from tests.support.faults import Challenge, Drip, Flip, Refuse, SetHeaders, Stall
 from tests.support.gates import BasicGate
 from tests.support.images import BuiltImage, build, digest_of
@@ -99,6 +101,32 @@ async def test_bytes_flow_before_all_are_there_and_survive_who_asked_first(tmp_p
             assert not blob_path(tmp_path / "store", digest).exists()
         assert (await proxy.http.get(path)).content == BIG
     assert asked(upstream, "/blobs/").count(("GET", digest)) == 1
+
+
+async def test_a_blob_that_is_fetched_in_parts_flows_in_order(
+    tmp_path: Path, upstream: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parts are written ahead of what has arrived in order; clients get no byte of the gap between."""
+
+    async def idle(_seconds: float) -> bool:
+        await anyio.sleep(0.01)
+        return True
+
+    monkeypatch.setattr(part_workers, "processors_idle", idle)
+    digest = digest_of(BIG)
+    upstream.on_blob(digest, Drip(20_000, 0.02))
+    access = networked(access_for(tmp_path), ranges=Ranges(parts=4, size=300_000, least=1_000_000))
+    async with running_proxy(tmp_path, hub(upstream), access=access) as proxy:
+        path = f"/v2/{NAME}/blobs/{digest}"
+
+        async def get(start: int) -> None:
+            answer = await proxy.http.get(path, headers={"Range": f"bytes={start}-"})
+            assert answer.content == BIG[start:]
+
+        async with anyio.create_task_group() as tasks:
+            for start in (0, 1_000_000, 3_000_000):
+                tasks.start_soon(get, start)
+    assert len([one for one in upstream.requests if digest in one.path and one.header("Range")]) > 3
 
 
 async def test_nobody_gets_all_of_a_wrong_blob(tmp_path: Path, upstream: Simulator) -> None:
