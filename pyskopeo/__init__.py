@@ -98,6 +98,7 @@ if TYPE_CHECKING:
     from .client.settings import Login as Login
     from .client.sync_client import SyncClient as SyncClient
     from .config.proxies import Proxies as Proxies
+    from .cluster.by_file import sync_on_cluster as sync_on_cluster
     from .credentials.authfile import Credentials as Credentials
     from .credentials.keychain import Keychain as Keychain
     from .encryption.keys import Decryption as Decryption, Encryption as Encryption
@@ -239,6 +240,8 @@ if TYPE_CHECKING:
     from .streams.pump import Blob as Blob
     from .syncing.by_name import sync_images as sync_images
     from .syncing.locking import LockChange as LockChange, check_lock as check_lock, lock_images as lock_images
+    from .syncing.plan_by_name import run_plan as run_plan, write_plan as write_plan
+    from .syncing.planning import PlanTotals as PlanTotals
     from .syncing.prefetch import (
         PrefetchPlan as PrefetchPlan,
         PrefetchRequest as PrefetchRequest,
@@ -301,6 +304,7 @@ _NAMES = {
     "client.settings": "Login",
     "client.sync_client": "SyncClient",
     "config.proxies": "Proxies",
+    "cluster.by_file": "sync_on_cluster",
     "credentials.authfile": "Credentials",
     "credentials.keychain": "Keychain",
     "encryption.keys": "Decryption Encryption",
@@ -359,6 +363,8 @@ _NAMES = {
     "streams.pump": "Blob",
     "syncing.by_name": "sync_images",
     "syncing.locking": "LockChange check_lock lock_images",
+    "syncing.plan_by_name": "run_plan write_plan",
+    "syncing.planning": "PlanTotals",
     "syncing.prefetch": "PrefetchPlan PrefetchRequest Prefetched plan_prefetch prefetch",
     "syncing.sync_request": (
         "ImageEvent ImageFinished ImageGroup ImageResult ImagesListed ImageStarted ImageWaiting Listing "

@@ -56,6 +56,7 @@ class Copies:
     def __init__(self, writing: Access, shared: SharedBlobs, report: SyncSink, jobs: int) -> None:
         self._writing, self._shared, self._report, self._jobs = writing, shared, report, jobs
         self._number = 0
+        self._seconds: dict[int, float] = {}  # that `move` took for each image
 
     def announce(self, copies: Sequence[ImageCopy]) -> None:
         """Report which images there are."""
@@ -71,7 +72,8 @@ class Copies:
 
     async def move(self, copies: Sequence[ImageCopy]) -> list[CopyResult]:
         """As `run`, for images that `finish` names later: none is reported as finished."""
-        return await self._run_all(copies, self._move)
+        self._seconds.clear()
+        return await self._run_all(copies, self._timed_move)
 
     async def finish(self, copies: Sequence[ImageCopy], moved: Sequence[CopyResult]) -> list[CopyResult]:
         """As `run`, for images whose blobs `move` has copied, with the results ``moved``."""
@@ -81,9 +83,11 @@ class Copies:
                 if isinstance(event, Warned):
                     self._report(ImageEvent(one.described, event))
 
+            started = time.monotonic()
             result = await self._copy(one, warn)
             status: Status = "copied" if moved[position].moved else "present"
-            finished = ImageResult(one.described, status, result.digest, moved[position].moved)
+            seconds = round(self._seconds.get(position, 0.0) + time.monotonic() - started, 3)
+            finished = ImageResult(one.described, status, result.digest, moved[position].moved, seconds)
             self._report(ImageFinished(finished))
             return result
 
@@ -108,6 +112,12 @@ class Copies:
         status: Status = "copied" if result.moved else "present"
         seconds = round(time.monotonic() - started, 3)
         self._report(ImageFinished(ImageResult(one.described, status, result.digest, result.moved, seconds)))
+        return result
+
+    async def _timed_move(self, position: int, one: ImageCopy) -> CopyResult:
+        started = time.monotonic()
+        result = await self._move(position, one)
+        self._seconds[position] = time.monotonic() - started
         return result
 
     async def _move(self, position: int, one: ImageCopy) -> CopyResult:

@@ -18,7 +18,7 @@ from ..storage.scratch import scratch_directory
 from ..storage.shared_files import RunFiles
 from ..streams.cancellation import run_in_thread
 from ..syncing.registry_queries import shared_connections
-from ..syncing.sync_request import IMAGES_AT_ONCE, ImageEvent, ignore
+from ..syncing.sync_request import IMAGES_AT_ONCE, ImageEvent, LogMessage, ignore
 from .collection import Base, Collection
 from .earlier_archives import EarlierArchives
 from .part_names import find_files, is_part
@@ -68,6 +68,8 @@ class BundleRequest:
             raise InvalidInput(f"{self.jobs} images at once are too few: want at least 1")
         if is_part(self.output):
             raise InvalidInput(f"{self.output}: names that end so are those of parts: want another one")
+        if self.max_size is not None and is_written_directly(self.output):
+            raise InvalidInput(f"{self.output}: parts are written to files, want the path of one")
         if self.signers and (self.sign_identity is None or not self.sign_identity.manifest_name):
             raise InvalidInput("a bundle is signed as an image: give its name, with a tag, by --sign-identity")
         for signer in self.signers:
@@ -130,6 +132,7 @@ class _Creation:
                 self._collection.root, contents, request.output, request.max_size, keep=self._directory.resumes
             )
             signatures = await signing.sign(writer.manifest.digest) if signing.signers else []
+            self._report(LogMessage("info", f"Writing {request.output}, {len(contents.blobs)} blobs"))
             written = await run_in_thread(partial(writer.write, signatures))
             failed = False
         finally:

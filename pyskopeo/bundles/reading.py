@@ -69,6 +69,9 @@ class OpenBundle:
     def __init__(self, files: Sequence[BundleFile], contents: BundleContents) -> None:
         self.files, self.contents = tuple(files), contents
         self.manifest, self.digest = files[0].manifest, files[0].digest
+        self._where: dict[str, TarIndex] = {}
+        for file in reversed(files):
+            self._where.update(dict.fromkeys(file.index.names, file.index))
         self._pieces: dict[Digest, list[Extent]] | None = None
 
     @property
@@ -99,19 +102,19 @@ class OpenBundle:
         """Raise `InvalidContent` if a part was not given, or if a blob is not where the contents say."""
         if missing := self.missing_parts:
             shown = ", ".join(map(str, missing[:_SHOWN])) + (" and more" if len(missing) > _SHOWN else "")
-            what = "part" if len(missing) == 1 else "parts"
-            raise InvalidContent(f"{self.name}: {what} {shown} of {self.parts} of bundle {self.digest} missing here")
+            what = f"part {shown} of {self.parts} is" if len(missing) == 1 else f"parts {shown} of {self.parts} are"
+            raise InvalidContent(f"{self.name}: bundle {self.digest}: {what} missing")
         for digest, blob in self.contents.blobs.items():
             if (found := self.locate(digest)) is None or sum(one.size for one in found) != blob.size:
-                raise InvalidContent(f"{self.name}: {digest}, which {blob.image} needs, is not in the bundle")
+                what = f"{digest}, which {blob.image} needs, is not in the bundle"
+                raise InvalidContent(f"{self.name}: {what}: it was cut short, or altered")
 
     def locate(self, digest: Digest) -> Sequence[Extent] | None:
         """Return where the bytes of a blob are, in order; None if the files that were given have not all of it."""
         name = blob_name(digest)
-        for file in self.files:
-            if name in file.index:
-                found = file.index.locate(name)
-                return (Extent(found.path, found.offset, found.size or 0),)
+        if (index := self._where.get(name)) is not None:
+            found = index.locate(name)
+            return (Extent(found.path, found.offset, found.size or 0),)
         if self._pieces is None:
             self._pieces = _pieces(self.files)
         blob = self.contents.blobs.get(digest)
@@ -132,10 +135,8 @@ class OpenBundle:
     def content(self, digest: Digest, limit: int) -> bytes | None:
         """Return the bytes of a manifest, not verified; None if the bundle does not have it. Raises `TooLarge`."""
         name = blob_name(digest)
-        for file in self.files:
-            if name in file.index:
-                return file.index.content(name, limit)
-        return None
+        index = self._where.get(name)
+        return None if index is None else index.content(name, limit)
 
 
 def open_bundles(paths: Sequence[Path]) -> list[OpenBundle]:
@@ -196,6 +197,8 @@ def _check_plain(path: Path) -> None:
             start = file.read(MAGIC)
     except NotFound as error:
         raise PathNotFound(str(error)) from None
+    if start.startswith(b"{"):
+        raise InvalidContent(f"{path} is no archive: if it stands for a bundle, give the bundle itself")
     if found := compression_of(start):
         raise InvalidContent(f"{path} is compressed: decompress it first ({found} -d), since a bundle is read in place")
 

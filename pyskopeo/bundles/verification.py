@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidContent, PyskopeoError, StorageFailed
+from ..fast_dataclass import dataclass
 from ..model.bundle import bundled_name
 from ..model.bundle_reports import BundleFault, BundleVerification
 from ..model.descriptor import Descriptor
@@ -24,6 +25,7 @@ from .part_names import find_files
 from .reading import BundleFile, OpenBundle, open_bundles
 
 if TYPE_CHECKING:
+    from ..model.descriptor import Descriptor
     from ..model.digest import Digest
     from ..streams.locations import LocalFile
 
@@ -49,6 +51,17 @@ async def verify_bundles(paths: Sequence[Path], *, advance: Advance = ignore_adv
     return await run_in_thread(lambda: _Verification(bundles, advance).run())
 
 
+@dataclass(frozen=True, slots=True)
+class _Range:
+    """What is here of a ``blob``: all, or a piece, in ``file``; its own digest is the ``expected`` one."""
+
+    file: str
+    blob: Digest
+    expected: Digest
+    locations: tuple[LocalFile, ...]
+    size: int
+
+
 class _Verification:
     """Verifies open bundles in a worker thread."""
 
@@ -57,45 +70,34 @@ class _Verification:
         self._done = self._total = 0
 
     def run(self) -> list[BundleVerification]:
-        self._total = sum(size for bundle in self._bundles for *_, size in _all_ranges(bundle))
-        return [self._verify(bundle) for bundle in self._bundles]
+        found = [(bundle, _all_ranges(bundle)) for bundle in self._bundles]
+        self._total = sum(one.size for _, ranges in found for one in ranges)
+        return [self._verify(bundle, ranges) for bundle, ranges in found]
 
-    def _verify(self, bundle: OpenBundle) -> BundleVerification:
-        faults = list(self._content_faults(bundle))
+    def _verify(self, bundle: OpenBundle, ranges: Sequence[_Range]) -> BundleVerification:
+        faults = list(self._content_faults(bundle, ranges))
         for file in bundle.files:
             faults += _index_faults(bundle, file)
         if not bundle.missing_parts:
             faults += _missing_faults(bundle)
             if not faults:
                 faults += _image_faults(bundle)
-        ranges = _all_ranges(bundle)
-        return BundleVerification(
-            summarize(bundle), len(ranges), sum(size for *_, size in ranges), tuple(faults[:_MOST_FAULTS])
-        )
+        size = sum(one.size for one in ranges)
+        return BundleVerification(summarize(bundle), len(ranges), size, tuple(faults[:_MOST_FAULTS]))
 
-    def _content_faults(self, bundle: OpenBundle) -> Iterator[BundleFault]:
-        """Read all blobs, and pieces of blobs; of a blob whose pieces are all here the whole is read, too."""
-        for path, digest, expected, location, size in _all_ranges(bundle):
-            blob = bundle.contents.blobs[digest]
+    def _content_faults(self, bundle: OpenBundle, ranges: Sequence[_Range]) -> Iterator[BundleFault]:
+        """Read all blobs, and the pieces of those that are not all here."""
+        for one in ranges:
             try:
-                self._compare([location], expected, size)
+                self._compare(one)
             except (InvalidContent, StorageFailed) as error:
-                yield BundleFault(str(path), str(digest), str(error), blob.image)
-        for digest in _divided(bundle):
-            blob, extents = bundle.contents.blobs[digest], bundle.locate(digest)
-            if extents is not None:
-                try:
-                    self._compare([one.location for one in extents], digest, blob.size, counted=False)
-                except (InvalidContent, StorageFailed) as error:
-                    yield BundleFault(bundle.name, str(digest), str(error), blob.image)
+                yield BundleFault(one.file, str(one.blob), str(error), bundle.contents.blobs[one.blob].image)
 
-    def _compare(
-        self, locations: Sequence[LocalFile], expected: Digest, size: int, *, counted: bool = True
-    ) -> None:
-        """Raise `InvalidContent` unless the bytes at some places have a digest and a size."""
-        hasher, buffer = new_hasher(expected.algorithm), thread_buffer()
+    def _compare(self, one: _Range) -> None:
+        """Raise `InvalidContent` unless what is there has the digest and the size that it should have."""
+        hasher, buffer = new_hasher(one.expected.algorithm), thread_buffer()
         found = 0
-        for location in locations:
+        for location in one.locations:
             with storage_errors(f"reading {location.path}"):
                 fd = os.open(location.path, os.O_RDONLY | os.O_CLOEXEC)
             try:
@@ -104,40 +106,38 @@ class _Verification:
                     check_cancelled()
                     hasher.update(buffer[:count])
                     found += count
-                    if counted:
-                        self._done += count
-                        self._advance(self._done, self._total)
+                    self._done += count
+                    self._advance(self._done, self._total)
             finally:
                 os.close(fd)
-        if found != size:
-            raise InvalidContent(f"it has {found} bytes, and should have {size}")
-        if hasher.hexdigest() != expected.hex:
-            raise InvalidContent(f"its content has the digest {expected.algorithm}:{hasher.hexdigest()}")
+        if found != one.size:
+            raise InvalidContent(f"it has {found} bytes, and should have {one.size}")
+        if hasher.hexdigest() != one.expected.hex:
+            raise InvalidContent(f"its content has the digest {one.expected.algorithm}:{hasher.hexdigest()}")
 
 
-def _all_ranges(bundle: OpenBundle) -> list[tuple[Path, Digest, Digest, LocalFile, int]]:
-    """Return what the files have of blobs: the file, the blob, the digest and the place of what is there, its size."""
-    found: list[tuple[Path, Digest, Digest, LocalFile, int]] = []
+def _all_ranges(bundle: OpenBundle) -> list[_Range]:
+    """Return what the files have of the blobs of a bundle, in the order of the files, and then blobs in pieces."""
+    blobs = bundle.contents.blobs
+    names = {blob_name(digest): digest for digest in blobs}
+    found: list[_Range] = []
+    divided: dict[Digest, list[_Range]] = {}
     for file in bundle.files:
-        for digest, blob in bundle.contents.blobs.items():
-            if (name := blob_name(digest)) in file.index:
-                found.append((file.path, digest, digest, file.index.locate(name), blob.size))
-        found += [
-            (file.path, piece.blob, piece.digest, file.index.locate(name), piece.size)
-            for piece in (() if file.part is None else file.part.pieces)
-            if piece.blob in bundle.contents.blobs and (name := piece_name(piece.blob)) in file.index
-        ]
-    return found
-
-
-def _divided(bundle: OpenBundle) -> list[Digest]:
-    """Return the blobs that are in pieces."""
-    found: dict[Digest, None] = {}
-    for file in bundle.files:
+        for name in file.index.names:
+            if (digest := names.get(name)) is not None:
+                place = file.index.locate(name)
+                found.append(_Range(str(file.path), digest, digest, (place,), blobs[digest].size))
         for piece in () if file.part is None else file.part.pieces:
-            if piece.blob in bundle.contents.blobs:
-                found[piece.blob] = None
-    return list(found)
+            if piece.blob in blobs and (name := piece_name(piece.blob)) in file.index:
+                one = _Range(str(file.path), piece.blob, piece.digest, (file.index.locate(name),), piece.size)
+                divided.setdefault(piece.blob, []).append(one)
+    for digest, pieces in divided.items():
+        if (extents := bundle.locate(digest)) is None:
+            found += pieces
+        else:  # the digest of the whole is what counts
+            where = tuple(one.location for one in extents)
+            found.append(_Range(", ".join(one.file for one in pieces), digest, digest, where, blobs[digest].size))
+    return found
 
 
 def _index_faults(bundle: OpenBundle, file: BundleFile) -> Iterator[BundleFault]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from ..errors import DestinationRefused, InvalidContent
+from ..errors import DestinationRefused, InvalidContent, InvalidInput, TooLarge
 from ..fast_dataclass import dataclass
 from ..model.bundle import (
-    CONTENTS_LIMIT,
     MANIFEST_FILE,
     PART_FILE,
     SIGNATURE_PREFIX,
+    BundleContents,
     BundlePart,
     BundlePiece,
     bundle_manifest,
@@ -23,6 +23,7 @@ from ..storage.files import digest_name, is_plain_tar, storage_errors
 from ..storage.part_files import MIN_KEPT
 from ..storage.partial_files import write_atomically
 from ..storage.tar import TarIndex, TarWriter
+from ..storage.tar_headers import MOST_MEMBERS
 from ..streams.cancellation import check_cancelled
 from ..streams.pump import FileReader, thread_buffer
 from .packing import END, PackedRange, blob_name, member_size, pack, piece_name
@@ -32,11 +33,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from ..model.bundle import BundleContents
     from ..model.manifest import Manifest
     from ..model.signature import Signature
 
 _MODE = 0o644
+_FEW = 10  # members besides: directories, the description of a part
 _FOLDERS = ("blobs", "pieces")
 
 
@@ -69,8 +70,10 @@ class BundleWriter:
         self._root, self._contents, self._output, self._limit = root, contents, output, max_size
         self._keep = keep
         self._raw = contents.to_bytes()
-        if len(self._raw) > CONTENTS_LIMIT:
-            raise InvalidContent(f"{output}: there are too many images for one bundle: divide the list")
+        try:
+            BundleContents.parse(self._raw, str(output))
+        except TooLarge as error:
+            raise InvalidInput(f"{error}: there are too many images for one bundle, divide the list") from None
         self.manifest: Manifest = bundle_manifest(self._raw)
 
     def write(self, signatures: Sequence[Signature]) -> WrittenBundle:
@@ -83,6 +86,8 @@ class BundleWriter:
         folders = len({digest.algorithm for digest in self._contents.blobs}) + 1
         fixed = sum(member_size(name, len(raw)) for name, raw in metadata.items()) + len(_FOLDERS) * folders * 512 + END
         parts = pack(self._contents.blobs, fixed, self._limit)
+        if any(len(part) + len(metadata) + _FEW > MOST_MEMBERS for part in parts):
+            raise InvalidInput(f"{self._output}: too many blobs for one file: divide it, with --max-size")
         files = self._files(len(parts))
         # Pieces of one blob are in several parts: it is removed after the last of them.
         last = {one.digest: number for number, part in enumerate(parts) for one in part}
@@ -116,8 +121,6 @@ class BundleWriter:
         """Return the files to write; raises `DestinationRefused` for older ones that would be taken for parts."""
         there = existing_parts(self._output) if not is_written_directly(self._output) else []
         files = [self._output] if count == 1 else [part_path(self._output, number + 1) for number in range(count)]
-        if count > 1 and is_written_directly(self._output):
-            raise DestinationRefused(f"{self._output}: parts are written to files, want the path of one")
         wrong = [path for path in there if path not in files]
         if count > 1 and self._output.exists():
             wrong = [self._output, *wrong]

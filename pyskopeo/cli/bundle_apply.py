@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..api.signature_verification import SignatureTrust
     from ..bundles.places import BundleTarget
 
+_SHOWN = 3
 _FLAGS = (
     Flag("to", "where to put the images: into a registry, below PATH, or into a layout (default: the content store of "
          "--store)", value="docker://HOST[/PATH]|oci:DIR", group="destination"),
@@ -82,7 +83,9 @@ async def run(options: ApplyOptions) -> int:
         options.files, options.target, options.trust, options.jobs, partial(bounded, "renaming images")
     )
     access = options.access.access(registry_report(options.progress))
-    names = CopyNames(", ".join(map(str, options.files)), options.target.name)
+    shown = ", ".join(map(str, options.files[:_SHOWN]))
+    more = f" and {len(options.files) - _SHOWN} more" if len(options.files) > _SHOWN else ""
+    names = CopyNames(shown + more, options.target.name)
     builder = ReportBuilder()
     with viewing(options.progress, names, builder) as show:
         applied = await apply_request(request, access=access, report=show)

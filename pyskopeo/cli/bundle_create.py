@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ..bundles.writing import WrittenBundle
     from ..model.referrer import WantedReferrers
 
+_SHOWN = 3
 _FLAGS = (
     Flag("output", "path of the bundle, - for standard output", short="o", value="PATH", group="output"),
     Flag("since", "leave out what this earlier bundle has: the bundle, or the file PATH.manifest that was written "
@@ -120,7 +121,9 @@ async def run(options: CreateOptions) -> int:
         jobs=options.jobs,
         guard=partial(bounded, "choosing images"),
     )
-    names = CopyNames(", ".join(options.images), str(options.output))
+    shown = ", ".join(options.images[:_SHOWN])
+    more = f" and {len(options.images) - _SHOWN} more" if len(options.images) > _SHOWN else ""
+    names = CopyNames(shown + more, str(options.output))
     with viewing(options.progress, names) as show:
         written = await make_bundle(request, access=access, report=show)
     if options.json:

@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from ..api.signature_verification import SignatureTrust
     from ..bundles.reading import OpenBundle
     from ..model.bundle_reports import BundleDifference, BundleSummary, BundleVerification
+    from ..model.digest import Digest
     from ..signatures.report import SignatureReport
 
 _SHOWN_FAULTS = 200
+_SHORT_DIGEST = len("sha256:") + 12
 _QUIET = Flag("quiet", "show no progress", short="q", read=boolean, default=False, group="output")
 KEYS = tuple(flag for flag in SIGNATURE_CHECKS if flag.name != "signatures-only")
 """The flags by which the signatures of bundles are checked."""
@@ -80,9 +82,14 @@ async def list_images(options: FileOptions) -> int:
         for line in _summary_lines(one):
             print(line)
         for entry in one.contents.images:
-            print(f"  {entry.digest}  {escaped_line(bundled_name(entry))}")
+            print(f"  {_shown(entry.digest)}  {escaped_line(bundled_name(entry))}")
     sys.stdout.flush()
     return 0
+
+
+def _shown(digest: Digest) -> str:
+    """Return a digest as it is shown: on a terminal its beginning, so that lines stay short."""
+    return str(digest)[:_SHORT_DIGEST] if sys.stdout.isatty() else str(digest)
 
 
 def _summary_lines(bundle: BundleSummary) -> list[str]:
@@ -91,8 +98,8 @@ def _summary_lines(bundle: BundleSummary) -> list[str]:
         quantity(len(contents.images), "image"), quantity(len(contents.blobs), "blob"), size(contents.size),
         quantity(bundle.signatures, "signature") if bundle.signatures else "not signed",
     ]  # fmt: skip
-    if referrers := len(contents.entries) - len(contents.images):
-        what.insert(1, f"{referrers} with referrers")
+    if contents.referrers:
+        what.insert(1, f"{len(contents.referrers)} with referrers")
     lines = [f"bundle {bundle.digest}: {', '.join(what)}"]
     if contents.bases:
         left_out = f"{quantity(len(contents.left_out), 'blob')}, {size(contents.left_out_size)}, left out"
@@ -197,7 +204,7 @@ def _print_difference(found: BundleDifference) -> None:
     for name in found.added:
         print(f"+ {escaped_line(name)}")
     for one in found.changed:
-        print(f"~ {escaped_line(one.name)}  {one.old} -> {one.new}")
+        print(f"~ {escaped_line(one.name)}  {_shown(one.old)} -> {_shown(one.new)}")
     print(
         f"{len(found.added)} added, {len(found.removed)} removed, {len(found.changed)} changed, "
         f"{found.unchanged} unchanged"
@@ -215,7 +222,9 @@ _FILES = (
 LS = Command(
     name="bundle ls",
     arguments="FILE...",
-    description=f"List the images in bundles: digest and name.\n\n{_FILES}",
+    description=(
+        f"List the images in bundles: digest, on a terminal the beginning of it, and name.\n\n{_FILES}"
+    ),
     examples=("pyskopeo bundle ls images.bundle", "pyskopeo bundle ls --json images.bundle.part002"),
     flags=(JSON,),
     read=FileOptions.of,

@@ -179,6 +179,7 @@ SUMMARIES = {
     "prefetch": "Fetch the images of a lock file",
     "rebase": "Put an image onto another base image",
     "referrers": "List what refers to an image, such as signatures",
+    "report": "Merge and show the reports of sync",
     "serve": "Serve an OCI layout as a registry",
     "standalone-sign": "Sign a manifest in a file with a GPG key",
     "standalone-verify": "Verify a signature of a manifest, both in files",

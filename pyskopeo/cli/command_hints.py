@@ -35,8 +35,8 @@ def hint(verb: str, words: Sequence[str]) -> str:
     if program() != "skopeo" and verb in _COMMAND_LINES:
         plain = all(_PLAIN.fullmatch(word) for word in words)
         return f"{_COMMAND_LINES[verb](list(words) if plain else [])}\n"
-    near = [known for known in SUMMARIES if known.startswith(verb)] or get_close_matches(verb, SUMMARIES)
-    meant = near[0] if near else _OTHER_NAMES.get(verb)
+    begun = next((known for known in SUMMARIES if known.startswith(verb)), "")
+    meant = begun or _OTHER_NAMES.get(verb) or next(iter(get_close_matches(verb, SUMMARIES)), "")
     return f"Did you mean '{meant}'? " if meant else ""
 
 

@@ -31,7 +31,8 @@ _NOTHING = Kind()
 _BY_PLACEHOLDER = {
     "DIR": "directories", "DIRECTORY": "directories", "FILE": "files", "FILE...": "files", "IMAGE-NAME": "images",
     "IMAGES.yaml": "files", "LAYOUT": "layouts", "LOCK": "files", "MANIFEST": "files", "MANIFEST-FILE": "files",
-    "PLACE": "images", "PREFIX": "files", "SIGNATURE": "files", "oci:DIR[:NAME]": "layouts",
+    "PLACE": "images", "PREFIX": "files", "REPORT": "files", "REPORT...": "files", "SIGNATURE": "files",
+    "oci:DIR[:NAME]": "layouts",
 }  # fmt: skip
 # The values of flags are paths on this machine, arguments of this name are paths in an image.
 _FLAG_PATHS = ("PATH", "PATH[:PASSPHRASE]", "[PATTERN=]PATH", "DIGEST|FILE")

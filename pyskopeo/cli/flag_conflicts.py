@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 
+from .cluster_flags import NOT_ON_CLUSTER
 from .plan_flags import AT_RUN, IN_PLAN, NOT_PLANNED
 
 _CHOOSING = ("platform", "os-version", "os-feature", "select-annotation")
@@ -38,6 +39,8 @@ EXCLUSIVE: tuple[tuple[tuple[str, ...], ...], ...] = (
     (("run",), IN_PLAN),
     (("plan",), AT_RUN),
     (("plan", "run"), NOT_PLANNED),
+    (("cluster",), NOT_ON_CLUSTER),
+    (("watch",), ("dry-run",)),
     (("quiet",), ("progress",)),
 )
 
@@ -49,8 +52,10 @@ NEEDED: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("copy", "split-platforms"): ("all", "multi-arch"),
     ("copy", "dest-force-compress-format"): ("dest-compress-format",),
     ("copy", "encrypt-layer"): ("encryption-key",),
+    ("sync", "send-credentials"): ("cluster",),
     ("sync", "shard"): ("run",),
     ("sync", "since"): ("plan",),
+    ("sync", "max-delete"): ("delete",),
     ("verify", "signatures-only"): ("policy", "require-signed", *_SIGNERS),
 }
 

@@ -29,7 +29,7 @@ EXAMPLES = (
 )
 # The commands by what they are for.
 TASKS = {
-    "Copy images": ("copy", "sync", "tag", "delete", "index", "rebase"),
+    "Copy images": ("copy", "sync", "report", "tag", "delete", "index", "rebase"),
     "Look into images": ("inspect", "tree", "catalog", "list-tags", "ls", "cat", "du", "diff", "extract", "export"),
     "Verify and sign": (
         "verify", "generate-sigstore-key", "standalone-sign", "standalone-verify", "manifest-digest",

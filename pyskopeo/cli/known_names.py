@@ -28,7 +28,7 @@ _COMMANDS = """
     manifest-digest manifest-get manifest-put
     nix-prefetch
     prefetch
-    rebase referrers
+    rebase referrers report-merge report-show
     serve standalone-sign standalone-verify store-du store-ls store-prune store-verify sync
     tag tree
     verify version
@@ -36,7 +36,7 @@ _COMMANDS = """
 _FLAGS = """
     access-log access-rules additional-tag all annotation anonymous-pull append-suffix arch auth-strict authfile
     blob-root by
-    cert-dir certificate-identity certificate-oidc-issuer check command-timeout compat-auth-file config
+    cert-dir certificate-identity certificate-oidc-issuer check cluster command-timeout compat-auth-file config
     cosign-tags credential-helper creds
     daemon-host dcreds debug decryption-key deep delete depth dest dest-authfile dest-cert-dir dest-compress
     dest-compress-format dest-compress-level dest-creds dest-daemon-host dest-decompress
@@ -52,10 +52,10 @@ _FLAGS = """
     keep-going keep-name key
     latest layer layers limit-rate limit-rate-per-host listen long
     manifest-digest map max-blob-size max-delete max-inflated max-requests max-retry-after max-size media-type
-    metrics-listen multi-arch
+    metrics metrics-listen multi-arch
     new-base no-add no-creds no-files no-referrers no-resume no-tags
-    offline old-base older-than os os-feature os-version out output output-prefix override-arch override-os
-    override-variant overwrite
+    offline old-base older-than on-rate-limit os os-feature os-version out output output-prefix override-arch
+    override-os override-variant overwrite
     partial-age passphrase-file password password-stdin path plan platform platform-digest platform-names platforms
     policy preserve-digests preserve-owner preserve-setuid print-digest profile progress public-key-file
     public-url
@@ -63,7 +63,8 @@ _FLAGS = """
     range-parts range-size raw receipt referrers registries-conf registries.d registry-token
     remove-list-signatures remove-signatures report require-referrer require-signed response-timeout retry-delay
     retry-times reuse root rows run
-    scoped screds select-annotation semver shard shared-blob-dir sign-by sign-by-sigstore sign-by-sigstore-private-key
+    scoped screds select-annotation semver send-credentials shard shared-blob-dir
+    sign-by sign-by-sigstore sign-by-sigstore-private-key
     sign-by-sq-fingerprint sign-identity sign-passphrase-file signatures-only signed-as since sort source sparse
     split-platforms src src-authfile src-cert-dir src-creds src-daemon-host src-no-creds src-password
     src-registry-token src-shared-blob-dir src-tls-verify src-username stall-timeout store
@@ -72,6 +73,7 @@ _FLAGS = """
     trusted-root type
     update user-agent-prefix username
     variant verbose verify-existing
+    watch
     writable
 """
 COMMANDS = frozenset(_COMMANDS.split())

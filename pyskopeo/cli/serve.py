@@ -12,7 +12,7 @@ from ..errors import InvalidName
 from ..fast_dataclass import dataclass
 from . import serve_flags
 from .command import Command
-from .flags import Flag, Parsed, boolean
+from .flags import Flag, Parsed, UsageError, boolean
 from .serve_flags import GuardOptions, listen_address
 from .standard_streams import notice
 
@@ -24,13 +24,17 @@ _DEFAULT = "127.0.0.1:5000"
 
 @dataclass(frozen=True, slots=True)
 class ServeOptions:
-    """The options of ``serve``. ``timeout`` is how long to serve, in seconds; 0: until interrupted."""
+    """The options of ``serve``. ``timeout`` is how long to serve, in seconds; 0: until interrupted.
+
+    ``store`` is whether ``layout`` is a content store.
+    """
 
     layout: Path
     host: str
     port: int
     timeout: float
     writable: bool
+    store: bool
     guard: GuardOptions
 
     @classmethod
@@ -39,7 +43,8 @@ class ServeOptions:
         host, port = listen_address("listen", parsed.get("listen", str))
         timeout, writable = parsed.get("command-timeout", float), parsed.get("writable", bool)
         guard = GuardOptions.of(parsed, host)
-        return cls(_layout(parsed.arguments[0]), host, port, timeout, writable, guard)
+        layout, store = _place(parsed)
+        return cls(layout, host, port, timeout, writable, store, guard)
 
 
 def run(options: ServeOptions) -> int:
@@ -61,7 +66,10 @@ async def _open_application(options: ServeOptions) -> AsyncIterator[ASGIApp]:
 
     from ..serve import application
 
-    made = partial(application, options.layout, writable=options.writable, max_blob=options.guard.max_blob_size)
+    made = partial(
+        application, options.layout, writable=options.writable, store=options.store,
+        max_blob=options.guard.max_blob_size,
+    )  # fmt: skip
     yield await to_thread.run_sync(made)
 
 
@@ -75,7 +83,7 @@ def _how(options: ServeOptions) -> str:
         return "takes pushes"
     from ..storage.blob_links import is_registry_layout
 
-    is_registry = is_registry_layout(options.layout)
+    is_registry = options.store or is_registry_layout(options.layout)
     return "read only" if is_registry else "read only; any repository name"
 
 
@@ -83,6 +91,16 @@ def _print_address(options: ServeOptions, host: str, port: int, encrypted: bool)
     shown = f"[{host}]" if ":" in host else host
     scheme = "https" if encrypted else "http"
     notice(f"serving {options.layout} at {scheme}://{shown}:{port}/v2/ ({_how(options)})")
+
+
+def _place(parsed: Parsed) -> tuple[Path, bool]:
+    """Return the layout or the content store to serve, and whether it is a store."""
+    store = parsed.path("store") if "store" in parsed.given else None
+    if parsed.arguments:
+        return _layout(parsed.arguments[0]), False
+    if store is None:
+        raise UsageError("what is to be served is missing: want oci:DIR, or --store DIR")
+    return store, True
 
 
 def _layout(name: str) -> Path:
@@ -94,7 +112,7 @@ def _layout(name: str) -> Path:
 
 COMMAND = Command(
     name="serve",
-    arguments="LAYOUT",
+    arguments="[LAYOUT]",
     description=(
         "Serve the images of an OCI layout as a read-only registry, from which skopeo, Docker and others can\n"
         "pull. The whole layout is served under any repository name; the tags are its reference names.\n"
@@ -102,6 +120,9 @@ COMMAND = Command(
         "With --writable it takes pushes, too: the layout, which is made if it is missing, has an entry\n"
         "REPOSITORY:TAG for each tag, and other programs may read and write it meanwhile. Without --writable such\n"
         "a layout is served with its repositories, read only. What no tag needs any more is removed by layout gc.\n"
+        "\n"
+        "Without LAYOUT the content store of --store DIR is served: all that was copied through it, or pushed, by\n"
+        "its full name, such as docker.io/library/alpine.\n"
         "\n"
         "Beyond this machine it is served only with logins (--htpasswd, --token-file) or with --insecure-listen.\n"
         "Files of logins, rules and certificates are read again when they change, and at SIGHUP. /healthz and\n"
@@ -112,6 +133,7 @@ COMMAND = Command(
     examples=(
         "pyskopeo serve oci:mirror --listen 127.0.0.1:5000",
         "pyskopeo serve oci:registry --writable",
+        "pyskopeo serve --store /var/cache/images",
         "pyskopeo serve oci:images --writable --listen 0.0.0.0:443 --htpasswd users --tls-cert c.pem --tls-key k.pem",
     ),
     flags=(

@@ -37,6 +37,11 @@ def show_summary(report: SyncReport) -> None:
             emit_notice(f"{status:<8} {digest:<20} {moved:>10} {seconds:>7}  {name}")
     if more > 0:
         emit_notice(f"and {more} more")
+    emit_notice(totals_line(report))
+
+
+def totals_line(report: SyncReport) -> str:
+    """Return the numbers of images by status, and what was moved in which time."""
     counted = ", ".join(
         f"{report.count(status)} {status}"
         for status in ("copied", "present", "deleted", "obsolete", "failed", "skipped")
@@ -44,7 +49,7 @@ def show_summary(report: SyncReport) -> None:
     )  # fmt: skip
     number = len(report.results)
     lists = f", {report.listing_failures} of the sources not listed" if report.listing_failures else ""
-    emit_notice(
+    return (
         f"{number} image{'s' * (number != 1)}: {counted}{lists}; "
         f"{size(report.moved)} moved in {span(report.seconds)}"
     )

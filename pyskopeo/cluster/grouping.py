@@ -14,15 +14,17 @@ _REQUESTS = 8  # of an image whose plan does not say
 _BYTES = 1_000_000  # that take as long as a request
 
 
-def group_images(images: Sequence[PlannedImage], threads: int) -> list[list[int]]:
+def group_images(images: Sequence[PlannedImage], threads: int, jobs: int) -> list[list[int]]:
     """Return groups of positions in ``images``, in the order in which they should start.
 
     Images of one repository with the same base stay together, as far as a group is not larger than its share of the
     work. The first group of each base comes before all second ones: what it puts at the destination is there when the
-    others need it. ``threads`` is the number of groups that are copied at the same time.
+    others need it. ``threads`` is the number of groups that are copied at the same time, ``jobs`` that of the images of
+    a group: there are at least as many in it, if there is work for all threads.
     """
     costs = [_cost(image) for image in images]
-    share = max(sum(costs) / (max(threads, 1) * _ROUNDS), 1.0)
+    for_each_thread = sum(costs) / max(threads, 1)
+    share = min(max(for_each_thread / _ROUNDS, sum(costs) / max(len(costs), 1) * jobs), for_each_thread)
     rounds: list[list[list[int]]] = []
     for family in _families(images, costs):
         for number, group in enumerate(_divided(family, costs, share)):

@@ -83,26 +83,32 @@ def encode_result(result: ImageResult, position: int, entry: Entry | None) -> di
         "moved": result.moved,
         "seconds": result.seconds,
         "error": result.error,
+        "sourceDigest": None if result.source_digest is None else str(result.source_digest),
         "entry": None if entry is None else entry.to_json(),
     }
 
 
 def decode_result(document: Mapping[str, Any], images: Sequence[SyncImage]) -> tuple[ImageResult, Entry | None]:
     """Return the result of an image, and what is to be recorded of it."""
-    digest, entry = document["digest"], document["entry"]
+    entry = document["entry"]
     result = ImageResult(
         images[document["image"]],
         document["status"],
-        None if digest is None else Digest.parse(digest),
+        _optional_digest(document, "digest"),
         int(document["moved"]),
         float(document["seconds"]),
         str(document["error"]),
+        _optional_digest(document, "sourceDigest"),
     )
     return result, None if entry is None else Entry.from_json(entry)
 
 
 def _digest(document: Mapping[str, Any], name: str = "digest") -> Digest:
     return Digest.parse(document[name])
+
+
+def _optional_digest(document: Mapping[str, Any], name: str) -> Digest | None:
+    return None if document[name] is None else _digest(document, name)
 
 
 def _blobs(document: Mapping[str, Any]) -> tuple[Descriptor, ...]:

@@ -33,25 +33,27 @@ _READING = ("GET", "HEAD")
 
 
 def application(
-    layout: Path, repository: str | None = None, *, writable: bool = False, max_blob: int | None = None
-) -> RegistryApp:
+    layout: Path, repository: str | None = None, *, writable: bool = False, store: bool = False,
+    max_blob: int | None = None,
+) -> RegistryApp:  # fmt: skip
     """Return an ASGI application that serves the image layout at ``layout``.
 
     ``repository`` is the only repository that is served; None serves any name. With ``writable`` it takes pushes: the
     layout is made if it is missing, and consists of repositories from then on; blobs have up to ``max_blob`` bytes.
+    With ``store`` it is a content store, which always consists of repositories: ``docker.io/library/NAME``.
     Raises `Unsupported` if the extra ``serve`` is not installed, `NotFound` or `InvalidContent` if ``layout`` is not an
     image layout, `StorageFailed`, and `InvalidName` for an invalid ``repository``.
     """
     if repository is not None and not is_repository(repository):
         raise InvalidName(f"invalid repository name {repository!a}")
     layout = layout.absolute()
-    storage = RegistryStorage(layout)
+    storage = RegistryStorage(layout, is_store=store)
     if writable:
         storage.create()
     marker = layout / LAYOUT_FILE
     check_layout_file(read_bounded(marker, 1024 * 1024), str(marker))
     content: RegistryContent = LayoutContent(layout, repository)
-    if is_registry_layout(layout):
+    if store or is_registry_layout(layout):
         content = StoredContent(storage, repository)
     return RegistryApp(content, WritingEndpoints(storage, max_blob=max_blob) if writable else None)
 

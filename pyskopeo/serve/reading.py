@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from ..errors import InvalidDigest
 from ..model.digest import Digest
-from .content import check_repository, check_tag
+from .catalog import is_tag
+from .content import check_repository
 from .responses import (
     MAX_NAMES,
     VERSION,
@@ -78,7 +79,9 @@ class ReadingEndpoints:
         if ":" in path.reference:
             digest = parse_digest(path.reference)
         else:
-            digest = await self._content.resolve(name, check_tag(path.reference))
+            if not is_tag(path.reference):
+                raise refusal(404, "MANIFEST_UNKNOWN", f"{ascii(path.reference)[:140]} is no tag and no digest")
+            digest = await self._content.resolve(name, path.reference)
         manifest = await self._content.manifest(name, digest)
         return reply(request, 200, manifest.raw, content_headers(digest, manifest.media_type))
 

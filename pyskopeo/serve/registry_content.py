@@ -86,6 +86,7 @@ class StoredContent(RegistryContent):
         media_type = await self.storage.media_type(repository, digest)
         if media_type is None:
             raise refusal(404, "MANIFEST_UNKNOWN", f"{digest} is not in repository {repository}")
+        self.storage.note_use(digest)
         found = self._manifests.get((digest, media_type))
         if found is None:
             found = await to_thread.run_sync(partial(read_manifest, self.storage.root / "blobs", digest, media_type))
@@ -96,6 +97,7 @@ class StoredContent(RegistryContent):
         await self._check(repository)
         if not await self.storage.belongs(repository, digest):
             raise refusal(404, "BLOB_UNKNOWN", f"{digest} is not in repository {repository}")
+        self.storage.note_use(digest)
         return await self._blob_files.open(digest)
 
     async def referrers(self, repository: str, digest: Digest) -> Sequence[Descriptor]:

@@ -23,13 +23,21 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from ..storage.registry_storage import RegistryStorage
     from .paths import RegistryPath
 
 _SHOWN = 100  # missing blobs in an answer
+_PARSED = 4  # manifests at a time: one takes many times its size of memory
 
 
 class WritingEndpoints(UploadEndpoints):
     """The endpoints for PUT, POST, PATCH and DELETE over a `RegistryStorage`, and those of uploads."""
+
+    def __init__(self, storage: RegistryStorage, *, max_blob: int | None = None) -> None:
+        from anyio import Semaphore
+
+        super().__init__(storage, max_blob=max_blob)
+        self._parsing = Semaphore(_PARSED)
 
     async def put_manifest(self, request: Request, path: RegistryPath) -> Response:
         """Store a manifest (distribution specification, "Pushing Manifests")."""
@@ -43,7 +51,8 @@ class WritingEndpoints(UploadEndpoints):
         except TooLarge as error:
             raise refusal(413, "SIZE_INVALID", str(error)) from None
         content_type = mediatype.essence(request.headers.get("content-type", ""))
-        manifest = await run_in_thread(lambda: _parse(raw, content_type, expected))
+        async with self._parsing:
+            manifest = await run_in_thread(lambda: _parse(raw, content_type, expected))
         subject = _subject(manifest)
         await self.storage.index.refresh()
         try:

@@ -151,8 +151,9 @@ class RegistryIndex:
         try:
             async with self._lock:
                 if not own.done:
-                    with CancelScope(shield=True):
-                        await self._write_pending()
+                    async with locked_if_possible(self._root):
+                        with CancelScope(shield=True):
+                            await self._write_pending()
         finally:
             if own in self._pending:
                 self._pending.remove(own)
@@ -162,11 +163,10 @@ class RegistryIndex:
     async def _write_pending(self) -> None:
         batch, self._pending = self._pending, []
         try:
-            async with locked_if_possible(self._root):
-                await self._reload()
-                changed = [self._apply(one) for one in batch]
-                if any(changed):
-                    await self._write()
+            await self._reload()
+            changed = [self._apply(one) for one in batch]
+            if any(changed):
+                await self._write()
         except Exception as error:  # noqa: BLE001 - whatever it is, each of those who wait is told
             self._known = None  # what is in memory is not on disk: it is read again
             for one in batch:
@@ -225,13 +225,17 @@ class RegistryIndex:
         self._read_again = changed + _CLOCK_STEP if abs(time.time() - changed) < _CLOCK_STEP else 0.0
 
     def _keep_contents(self, found: _Read) -> None:
-        """Take over what is known of the contents of repositories whose manifests are the same."""
+        """Take over what is known of the contents of repositories that have no fewer manifests than before."""
         for old, new in (
             *((one, found.repositories.get(name)) for name, one in self._read.repositories.items()),
             (self._read.common, found.common),
         ):  # fmt: skip
-            if new is not None and old.contents is not None and old.roots == new.roots:
+            if new is None or old.contents is None:
+                continue
+            known, roots = old.roots, new.roots
+            if known.items() <= roots.items():
                 new.contents = old.contents
+                new.contents.unread |= {digest: roots[digest] for digest in roots.keys() - known.keys()}
         if found.plain.entries == self._read.plain.entries:
             found.plain = self._read.plain
 

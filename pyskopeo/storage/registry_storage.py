@@ -20,11 +20,10 @@ from typing import TYPE_CHECKING
 
 from ..errors import DestinationRefused, NotFound
 from ..model.layout import LAYOUT_CONTENT, LAYOUT_FILE, LayoutIndex
-from ..model.manifest import Manifest
-from ..model.strict_json import MANIFEST_LIMIT
 from ..streams.cancellation import run_in_thread
 from .blob_links import REGISTRY, BlobLinks
-from .files import digest_name, read_bounded, storage_errors
+from .content_store import DIRECTORY_MODE, FILE_MODE, note_use
+from .files import digest_name, storage_errors
 from .locks import locked_if_possible
 from .oci_layout import DirectoryFiles
 from .partial_files import write_atomically
@@ -36,10 +35,12 @@ from .repository_contents import RepositoryContents
 if TYPE_CHECKING:
     from ..model.descriptor import Descriptor
     from ..model.digest import Digest
+    from ..model.manifest import Manifest
     from .registry_entries import Repository
 
 # The number of manifests and blobs of all repositories whose contents are kept in memory.
 _MAX_KEPT = 3_000_000
+_PLAIN = "is an image of the layout that belongs to every repository: it is deleted there, by its name oci:DIR:NAME"
 
 
 class InUse(DestinationRefused):
@@ -56,13 +57,17 @@ class MissingReferences(DestinationRefused):
 
 
 class RegistryStorage:
-    """The registry in the layout ``root``; modes are those of new files and directories, limited by the umask.
+    """The registry in the layout ``root``, which may be a content store (``is_store``).
 
-    ``index`` has the names; call `RegistryIndex.refresh` before it is asked.
+    In a store, only its owner can write to what is new, and the times of access say what was used. ``index`` has the
+    names; call `RegistryIndex.refresh` before it is asked.
     """
 
-    def __init__(self, root: Path, *, file_mode: int = 0o666, directory_mode: int = 0o777) -> None:
-        self.root = root
+    def __init__(self, root: Path, *, is_store: bool = False) -> None:
+        from anyio import Lock
+
+        self.root, self._is_store = root, is_store
+        file_mode, directory_mode = (FILE_MODE, DIRECTORY_MODE) if is_store else (0o666, 0o777)
         self._file_mode, self._directory_mode = file_mode, directory_mode
         self._files = DirectoryFiles(root)
         self._blobs = root / "blobs"
@@ -70,6 +75,7 @@ class RegistryStorage:
         self.links = BlobLinks(root, file_mode=file_mode, directory_mode=directory_mode)
         self.uploads = Uploads(root, file_mode=file_mode, directory_mode=directory_mode)
         self._with_contents: dict[str, None] = {}
+        self._reading = Lock()
 
     def create(self) -> None:
         """Make the layout and the directories of a registry where they are missing; raises `StorageFailed`."""
@@ -92,13 +98,17 @@ class RegistryStorage:
         for part in (self.index.get(repository), self.index.common):
             if part is not None and (entry := part.entry_of(digest)) is not None:
                 return entry.media_type
+        if self.size_of(digest) is None:
+            return None  # so it is below no index: what belongs to a repository is not looked for
         for part in (self.index.get(repository), self.index.common):
             if part is not None and part.has_entries and (found := (await self._contents(part)).manifests.get(digest)):
                 return found
         return None
 
     async def belongs(self, repository: str, digest: Digest) -> bool:
-        """Return whether a blob or a manifest belongs to a repository; its file may be missing nevertheless."""
+        """Return whether a blob or a manifest that is there belongs to a repository."""
+        if self.size_of(digest) is None:
+            return False
         if self.links.has(repository, digest):
             return True
         for part in (self.index.get(repository), self.index.common):
@@ -114,14 +124,10 @@ class RegistryStorage:
             return None
         return found.st_size if stat.S_ISREG(found.st_mode) else None
 
-    def path_of(self, digest: Digest) -> Path:
-        """Return the path of a blob."""
-        return self._blobs / digest_name(digest)
-
-    def read_manifest(self, digest: Digest, media_type: str) -> Manifest:
-        """Read a manifest; raises `NotFound`, `InvalidContent`, `Unsupported` and `StorageFailed`."""
-        raw = read_bounded(self._blobs / digest_name(digest), MANIFEST_LIMIT)
-        return Manifest.parse(raw, content_type=media_type, expected=digest)
+    def note_use(self, digest: Digest) -> None:
+        """Note that a blob or manifest is used now, where that counts."""
+        if self._is_store:
+            note_use(self._blobs / digest_name(digest))
 
     async def referrers(self, repository: str, digest: Digest) -> list[Descriptor]:
         """Return the manifests of a repository whose subject is ``digest``."""
@@ -142,9 +148,11 @@ class RegistryStorage:
         `StorageFailed`.
         """
         async with locked_if_possible(self._blobs, shared=True):
-            missing = [one.digest for one in _needed(manifest) if not await self._has(repository, one)]
+            needed = {one.digest: one for one in _needed(manifest)}
+            unlinked = await run_in_thread(partial(self._unlinked, repository, needed.values()))
+            missing = [one.digest for one in unlinked if not await self._has(repository, one)]
             if missing:
-                raise MissingReferences(dict.fromkeys(missing))
+                raise MissingReferences(missing)
             await run_in_thread(partial(self._write_manifest, manifest))
             await self.index.change(partial(name_manifest, repository, manifest, tuple(tags), allowed))
         found = self.index.get(repository)
@@ -152,16 +160,22 @@ class RegistryStorage:
             found.contents.add(manifest)
 
     async def delete_tag(self, repository: str, tag: str) -> None:
-        """Remove a tag, but not its manifest; raises `NotFound`, `StorageFailed`."""
+        """Remove a tag, but not its manifest; raises `NotFound`, `InUse` for that of a plain entry, `StorageFailed`."""
+        await self.index.refresh()
+        found = self.index.get(repository)
+        if (found is None or tag not in found.tags) and self.index.plain.positions(tag):
+            raise InUse(f"tag {tag} {_PLAIN}")
         await self.index.change(partial(remove_tag, repository, tag))
 
     async def delete_manifest(self, repository: str, digest: Digest) -> None:
         """Remove a manifest and all its tags from a repository; its blobs stay until the layout is pruned.
 
-        Raises `NotFound`, `InUse` for a part of an index, and `StorageFailed`.
+        Raises `NotFound`, `InUse` for a part of an index and for a plain entry, and `StorageFailed`.
         """
         await self.index.refresh()
         if (found := self.index.get(repository)) is None or found.entry_of(digest) is None:
+            if self.index.common.entry_of(digest) is not None:
+                raise InUse(f"{digest} {_PLAIN}")
             if await self.media_type(repository, digest) is not None:
                 raise InUse(f"{digest} is part of an index of this repository: delete that")
             raise NotFound(f"{digest} is not in this repository")
@@ -178,7 +192,7 @@ class RegistryStorage:
         for part in (self.index.get(repository), self.index.common):
             if part is not None and part.has_entries and digest in await self._contents(part):
                 raise InUse(f"a manifest of this repository needs {digest}: delete that first")
-        if not await run_in_thread(partial(self.links.remove, repository, digest)):
+        if not (self.links.has(repository, digest) and self.links.remove(repository, digest)):
             raise NotFound(f"{digest} is not in this repository")
 
     async def link_blob(self, repository: str, digest: Digest) -> bool:
@@ -215,21 +229,32 @@ class RegistryStorage:
             path.parent.mkdir(self._directory_mode, exist_ok=True)
         write_atomically(path, manifest.raw, self._file_mode)
 
+    def _unlinked(self, repository: str, descriptors: Collection[Descriptor]) -> list[Descriptor]:
+        """Return those that were not uploaded or mounted into a repository, or have another size."""
+        return [
+            one for one in descriptors
+            if self.size_of(one.digest) != one.size or not self.links.has(repository, one.digest)
+        ]  # fmt: skip
+
     async def _has(self, repository: str, descriptor: Descriptor) -> bool:
         size = self.size_of(descriptor.digest)
         return size == descriptor.size and await self.belongs(repository, descriptor.digest)
 
     async def _contents(self, repository: Repository) -> RepositoryContents:
         """Return what a repository leads to; read at the first call, and kept."""
-        if repository.contents is None:
-            roots = tuple(repository.roots.items())
-            found = await run_in_thread(partial(RepositoryContents.read, self._files, roots))
-            if dict(roots) != repository.roots:
-                return found  # it has changed meanwhile: right for this request, and read again for the next
-            repository.contents = found
-            self._with_contents[repository.name] = None
-            self._forget_others(repository.name)
-        return repository.contents
+        known = repository.contents
+        if known is not None and not known.unread:
+            return known
+        async with self._reading:
+            known = repository.contents or RepositoryContents(unread=repository.roots)
+            roots = tuple(known.unread.items())
+            if roots:
+                known.merge(await run_in_thread(partial(RepositoryContents.read, self._files, roots)), roots)
+            if repository.contents is None and dict(roots) == repository.roots:
+                repository.contents = known  # otherwise it has changed meanwhile: right for this request
+                self._with_contents[repository.name] = None
+                self._forget_others(repository.name)
+        return known
 
     def _forget(self, repository: Repository) -> None:
         repository.contents = None

@@ -21,11 +21,11 @@ from ..fast_dataclass import dataclass
 from ..model.digest import Digest, new_hasher
 from ..streams.cancellation import check_cancelled
 from ..streams.pump import FileSink, thread_buffer
-from .blob_links import REGISTRY
+from .blob_links import REGISTRY, make_directories
 from .files import read_bounded, storage_errors
 from .kept_files import is_at
 from .locks import try_lock
-from .partial_files import write_atomically
+from .partial_files import is_partial, write_atomically
 
 if TYPE_CHECKING:
     from _hashlib import HASH
@@ -141,7 +141,7 @@ class Uploads:
         self._keep_hash(identity, _Hash(algorithm, new_hasher(algorithm)))
         path = self._directory / identity
         with storage_errors("beginning an upload"):
-            self._directory.mkdir(self._directory_mode, exist_ok=True)
+            make_directories(self._directory, self._directory_mode)
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, self._file_mode))
         try:
             description = json.dumps({"repository": repository, "algorithm": algorithm}).encode()
@@ -214,8 +214,8 @@ class Uploads:
     def _remove_unused(self, name: str) -> None:
         path = self._directory / name
         if not _UUID.fullmatch(name):
-            identity = name.removesuffix(".json")
-            if not os.path.lexists(self._directory / identity):
+            is_alone = name.endswith(".json") and not os.path.lexists(self._directory / name.removesuffix(".json"))
+            if is_alone or is_partial(name):
                 with suppress(OSError):
                     path.unlink()
             return

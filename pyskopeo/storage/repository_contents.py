@@ -28,12 +28,14 @@ _MAX_CONTENT, _MAX_REFERRERS = 2_000_000, 64 * 1024 * 1024
 class RepositoryContents:
     """The ``manifests`` of a repository with their media types, its ``blobs``, and the ``referrers`` by subject.
 
-    Referrers are the descriptors that the referrers API lists: with their artifact types and annotations.
+    Referrers are the descriptors that the referrers API lists: with their artifact types and annotations. ``unread``
+    are entries that were added since, with their media types.
     """
 
     manifests: dict[Digest, str] = field(default_factory=dict)
     blobs: set[Digest] = field(default_factory=set)
     referrers: dict[Digest, dict[Digest, Descriptor]] = field(default_factory=dict)
+    unread: dict[Digest, str] = field(default_factory=dict)
     _size: int = 0
 
     @classmethod
@@ -62,11 +64,21 @@ class RepositoryContents:
         self.blobs.update(one.digest for one in manifest.layers)
         if manifest.config is not None:
             self.blobs.add(manifest.config.digest)
-        if len(self.manifests) + len(self.blobs) > _MAX_CONTENT:
-            raise TooLarge(f"a repository has more than {_MAX_CONTENT} manifests and blobs", limit=_MAX_CONTENT)
+        self._check_size()
         if b'"subject"' in manifest.raw:
             self._add_referrer(manifest)
         return [(one.digest, one.media_type) for one in manifest.manifests]
+
+    def merge(self, other: RepositoryContents, roots: Iterable[tuple[Digest, str]]) -> None:
+        """Add what ``roots`` lead to, which are not unread then. Raises `TooLarge`."""
+        self.manifests |= other.manifests
+        self.blobs |= other.blobs
+        self._check_size()
+        for subject, found in other.referrers.items():
+            self.referrers.setdefault(subject, {}).update(found)
+        self._size += other._size
+        for digest, _ in roots:
+            self.unread.pop(digest, None)
 
     def _add_referrer(self, manifest: Manifest) -> None:
         try:
@@ -82,6 +94,10 @@ class RepositoryContents:
             manifest.descriptor, platform=None, annotations=annotations, artifact_type=manifest.artifact_type
         )
         self.referrers.setdefault(subject.digest, {})[manifest.digest] = descriptor
+
+    def _check_size(self) -> None:
+        if len(self.manifests) + len(self.blobs) > _MAX_CONTENT:
+            raise TooLarge(f"a repository has more than {_MAX_CONTENT} manifests and blobs", limit=_MAX_CONTENT)
 
     def __contains__(self, digest: object) -> bool:
         return digest in self.manifests or digest in self.blobs

@@ -28,7 +28,8 @@ from .tar_fields import (
     text,
 )
 
-_MOST_MEMBERS = 200_000
+MOST_MEMBERS = 200_000
+"""The number of members of an archive that is read."""
 # Bytes of one extended header, as in Go's archive/tar, and of all of them in an archive.
 _EXTENDED_LIMIT = 1024 * 1024
 _ALL_EXTENDED_LIMIT = 64 * 1024 * 1024
@@ -144,7 +145,7 @@ class TarParser:
         self, name: str, *, most_members: int | None = None, extended_limit: int | None = None
     ) -> None:  # fmt: skip
         self._name = name
-        self._most_members = _MOST_MEMBERS if most_members is None else most_members
+        self._most_members = MOST_MEMBERS if most_members is None else most_members
         self._extended_limit = _ALL_EXTENDED_LIMIT if extended_limit is None else extended_limit
         self.position = self._members = self._extended_bytes = 0
         self._extended = _Extended()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import InvalidContent, InvalidInput
+from ..errors import InvalidContent, InvalidInput, NotFound, StorageFailed
 from ..fast_dataclass import dataclass
 from ..model.json_fields import JsonFields
 from ..model.strict_json import parse_object
@@ -40,6 +41,10 @@ class RunReport:
     shard: Shard | None = None
     dry_run: bool = False
     exit_code: int = 0
+
+    def failed(self) -> RunReport:
+        """Return the same report with an exit code that is not 0."""
+        return replace(self, exit_code=self.exit_code or 1)
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object of the file; sizes are in bytes, times in seconds."""
@@ -81,7 +86,10 @@ class RunReport:
 
 def read_report(path: Path) -> RunReport:
     """Read the file of a report; raises `StorageFailed`, `InvalidContent` and `TooLarge`."""
-    raw = read_bounded(path, REPORT_LIMIT)
+    try:
+        raw = read_bounded(path, REPORT_LIMIT)
+    except NotFound as error:  # whose exit code is that of an image that is not there
+        raise StorageFailed(f"reading the report {path}: no such file or directory") from error
     return RunReport.from_json(parse_object(raw, str(path), REPORT_LIMIT, values=_MOST_VALUES), str(path))
 
 
@@ -103,8 +111,11 @@ def merge_reports(named: Sequence[tuple[str, RunReport]]) -> RunReport:
         ):  # fmt: skip
             if value != wanted:
                 raise InvalidInput(f"{name} is of {what} than {first_name}: these reports do not belong together")
-        if one.shard is not None and (other := shards.setdefault(one.shard.number, name)) != name:
-            raise InvalidInput(f"{name} and {other} are both of shard {one.shard}: want one report of each")
+        if one.shard is not None and (other := shards.get(one.shard.number)) is not None:
+            twice = f"{name} is given twice" if name == other else f"{name} and {other} are both of shard {one.shard}"
+            raise InvalidInput(f"{twice}: want one report of each")
+        if one.shard is not None:
+            shards[one.shard.number] = name
     reports = [one.report for _, one in named]
     codes = {one.exit_code for _, one in named if one.exit_code}
     results = {result.image: result for report in reports for result in report.results}

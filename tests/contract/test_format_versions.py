@@ -30,6 +30,7 @@ FORMATS = {
     "`oci:` of one platform": (("copy", "oci:{source}:index", "oci:{made}:1"), False),
     "`oci:`": (("copy", "--all", "oci:{source}:index", "oci:{made}:1"), False),
     "`dir:`": (("copy", "--all", "oci:{source}:index", "dir:{made}"), False),
+    "bundle": (("bundle", "create", "--all", "oci:{source}:index", "oci:{source}:docker", "-o", "{made}"), True),
     "conversion to OCI": (("copy", "--format=oci", "oci:{source}:docker", "dir:{made}"), False),
     "conversion to Docker's": (("copy", "--format=v2s2", "oci:{source}:oci", "dir:{made}"), False),
 }

@@ -245,7 +245,7 @@ PACKERS: dict[str, Callable[[bytes], bytes]] = {
 async def test_headers_that_attack_are_one_line(
     name: str, transport: str, how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tar_headers, "_MOST_MEMBERS", MEMBERS)
+    monkeypatch.setattr(tar_headers, "MOST_MEMBERS", MEMBERS)
     (tmp_path / "a.tar").write_bytes(PACKERS[how](HEADERS[name] + archive_of(IMAGE, transport)))
     with pytest.raises(PyskopeoError, match=r"^\S*\.tar[ :]") as caught:
         await see(f"{transport}:{tmp_path / 'a.tar'}")
@@ -256,7 +256,7 @@ async def test_headers_that_attack_are_one_line(
 
 def test_headers_are_not_read_for_ever(tmp_path: Path) -> None:
     """The limit as it is, once."""
-    (tmp_path / "a.tar").write_bytes(GLOBAL * (tar_headers._MOST_MEMBERS + 1) + archive_of(IMAGE, "docker-archive"))
+    (tmp_path / "a.tar").write_bytes(GLOBAL * (tar_headers.MOST_MEMBERS + 1) + archive_of(IMAGE, "docker-archive"))
     with pytest.raises(InvalidContent, match=r"a\.tar has over 200000 members"):
         anyio.run(see, f"docker-archive:{tmp_path / 'a.tar'}")
 

@@ -33,6 +33,7 @@ from pyskopeo.http.connection_pool import ConnectionPool, Request, ResponseReade
 from pyskopeo.http.error_mapping import ErrorMapping
 from pyskopeo.http.origin import Origin, resolve_url
 from pyskopeo.model import mediatype
+from pyskopeo.model.bundle import BundleContents, BundlePart, bundled_name, is_bundled_name
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.layout import LayoutIndex, read_entries
@@ -45,7 +46,7 @@ from pyskopeo.registry.content_range import blob_part
 from pyskopeo.registry.link_header import find_next_page
 from pyskopeo.signatures.verdict import Verdict
 from pyskopeo.storage.tar import TarIndex
-from tests.fuzz import signing_targets, simple_signature_targets
+from tests.fuzz import plan_targets, signing_targets, simple_signature_targets
 from tests.fuzz.signature_targets import judged, judged_bundle, parse_root
 
 _LONGEST_MESSAGE = 3000
@@ -75,6 +76,21 @@ def check_message(message: str) -> None:
 def text(data: bytes) -> str:
     """Return the bytes as text, as files are read."""
     return data.decode("utf-8", "replace")
+
+
+def bundle(data: bytes) -> None:
+    """Contents of a bundle that are read are written and read again as the same; its names are full ones."""
+    with refusals():
+        found = BundleContents.parse(data, "b")
+        raw = found.to_bytes()
+        assert BundleContents.parse(raw, "b").to_bytes() == raw
+        for entry in found.entries:
+            assert is_bundled_name(bundled_name(entry))
+            assert entry.digest in found.blobs
+        found.index()
+    with refusals():
+        part = BundlePart.parse(data, "b.part001")
+        assert BundlePart.parse(part.to_bytes(), "b.part001") == part
 
 
 def lock_file(data: bytes) -> None:
@@ -380,9 +396,22 @@ def signing_parameters(data: bytes) -> None:
         signing_targets.parameters(data)
 
 
+def plan(data: bytes) -> None:
+    """The plan of a sync: it is written and read again as the same one."""
+    with refusals():
+        plan_targets.read_plan(data)
+
+
+def report(data: bytes) -> None:
+    """The report of a sync: it is written and read again as the same one."""
+    with refusals():
+        plan_targets.read_report(data)
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "auth-file": auth_file,
     "bazel-helper": bazel_helper,
+    "bundle": bundle,
     "challenge": challenge,
     "content-range": content_range,
     "identity-token": identity_token,
@@ -394,9 +423,11 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "manifest": manifest,
     "media-type": media_type,
     "openpgp-keys": openpgp_keys,
+    "plan": plan,
     "policy": policy,
     "reference": reference,
     "registries-conf": registries_conf,
+    "report": report,
     "response": response,
     "signed-message": signed_message,
     "simple-payload": simple_payload,

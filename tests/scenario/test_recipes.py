@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 import pyskopeo
+from tests.support.cli import pyskopeo_here
 from tests.support.images import build
+from tests.support.measurement import unmeasured
 from tests.support.outputs import blob_path, write_layout
 from tests.support.simulator import Simulator
 from tests.support.specs import ODD_TEXT
@@ -113,3 +115,16 @@ def test_read_one_file(registry: Simulator, capfdbinary: pytest.CaptureFixture[b
 
     recipe("read_file.py")["main"](name, path)
     assert capfdbinary.readouterr().out == asyncio.run(content())
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:distributed.*")
+def test_sync_on_a_cluster(registry: Simulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = pyskopeo_here("sync", "--plan", "plan.jsonl", "--src", "docker", "--dest", "docker", f"{registry.host}/a/b",
+                         f"{registry.host}/mirror")  # fmt: skip
+    assert made.code == 0, made.stderr
+    with unmeasured():
+        asyncio.run(recipe("sync_on_cluster.py")["main"]("plan.jsonl"))
+    assert capsys.readouterr().out.splitlines() == [
+        f"copied docker://{registry.host}/mirror/b:v1", "1 copied, 0 present, 0 failed"
+    ]  # fmt: skip
+    assert registry.manifest("v1", "mirror/b") is not None

@@ -91,6 +91,10 @@ class Authority:
         """A client's certificate."""
         return self._issue(name, {"client": True})
 
+    def both(self, name: str) -> KeyPair:
+        """The certificate of a program that is a server and a client, without any names of hosts."""
+        return self._issue(name, {})
+
     def _issue(self, name: str, options: dict[str, object]) -> KeyPair:
         from cryptography.hazmat.primitives import serialization as pem
 

@@ -14,6 +14,7 @@ import pytest
 
 from pyskopeo.serve import application
 from pyskopeo.storage import registry_uploads
+from pyskopeo.storage.partial_files import partial_name
 from tests.support.images import digest_of
 from tests.support.registry_pushes import EMPTY_CONFIG, begin, manifest, push_blob, push_image, push_manifest
 from tests.support.serving import client, code_of
@@ -252,3 +253,34 @@ async def test_a_refusal_is_read_by_those_who_are_still_sending(layout: Path) ->
         ):  # fmt: skip
             answer = await http.request(method, path, content=CONTENT[:900_000])
             assert answer.status_code == status, (method, path)
+
+
+async def test_what_killed_servers_leave_does_no_harm(layout: Path) -> None:
+    """Files of uploads without their descriptions and the other way round, blobs without links, links without blobs."""
+    async with client(layout, writable=True) as http:
+        raw = await push_image(http, "app", "v1", b"layer")
+        locations = [await begin(http, "app") for _ in range(3)]
+    directory = layout / "registry" / "uploads"
+    names = [location.rpartition("/")[2] for location in locations]
+    (directory / names[0]).unlink()
+    (directory / f"{names[1]}.json").unlink()
+    (directory / partial_name(f"{names[1]}.json")).write_bytes(b"{")
+    unlinked, missing = digest_of(b"unlinked"), digest_of(b"layer")
+    (layout / "blobs" / "sha256" / unlinked[7:]).write_bytes(b"unlinked")
+    (layout / "blobs" / "sha256" / missing[7:]).unlink()
+    (layout / ".index.json.0123456789ab.partial").write_bytes(b"{")
+    async with client(layout, writable=True) as http:
+        assert [(await http.get(location)).status_code for location in locations] == [404, 404, 204]
+        assert (await http.patch(locations[1], content=b"x")).status_code == 404
+        assert (await http.get(f"/v2/app/blobs/{unlinked}")).status_code == 404
+        assert (await http.get(f"/v2/app/blobs/{missing}")).status_code == 404
+        assert (await http.get("/v2/app/manifests/v1")).content == raw
+        answer = await push_manifest(http, "app", manifest(EMPTY_CONFIG, b"layer"), "v2")
+        assert code_of(answer) == "MANIFEST_BLOB_UNKNOWN"
+        await push_blob(http, "app", b"layer")
+        assert (await push_manifest(http, "app", manifest(EMPTY_CONFIG, b"layer"), "v2")).status_code == 201
+    for path in directory.iterdir():
+        os.utime(path, (time.time() - 90_000,) * 2)
+    async with client(layout, writable=True) as http:
+        location = await begin(http, "app")
+    assert uploads(layout) == sorted((location.rpartition("/")[2], f"{location.rpartition('/')[2]}.json"))

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pyskopeo import SyncClient
+from pyskopeo.access import Access
+from pyskopeo.engine.selection import Selection
+from pyskopeo.errors import InvalidInput
+from pyskopeo.model.choice import Choice
+from pyskopeo.syncing.planning import plan_sync
+from pyskopeo.syncing.sync_request import SyncRequest
 from tests.scenario.sync.running import DEST, MANY, SOURCE, Asked, numbered, to_docker
 from tests.support.cli import Done, pyskopeo_here, succeed
 from tests.support.exchange import Response
@@ -234,3 +243,56 @@ def test_bad_input_is_one_line(
     last = [line for line in done.stderr.splitlines() if "level=fatal" in line]
     assert len(last) == 1
     assert message in last[0].replace('\\"', '"')
+
+
+def test_a_plan_is_written_while_repositories_are_listed(tmp_path: Path) -> None:
+    count = 60
+    with Simulator() as registry:
+        names = [f"team/app{n}" for n in range(count)]
+        for n, name in enumerate(names):
+            digest = f"sha256:{n:064x}"
+            document = {"tags": ["v1"], "manifest": {digest: {"tag": ["v1"], "imageSizeBytes": "5"}}}
+            registry.routes[f"/v2/{name}/tags/list"] = Response(200, (), json.dumps(document).encode())
+        registry.routes["/v2/_catalog"] = Response(200, (), json.dumps({"repositories": names}).encode())
+        access = Access.from_environ()
+        access = replace(access, trust=replace(access.trust, insecure=True))
+        request = SyncRequest("registry", registry.host, "docker", "mirror.example.com", Selection(Choice(), "all"))
+        listed: list[int] = []
+        written: list[bytes] = []
+
+        async def write(content: bytes) -> None:
+            listed.append(sum("/tags/list" in line for line in registry.log))
+            written.append(content)
+
+        totals = asyncio.run(plan_sync(request, write, source_access=access))
+    assert (totals.images, totals.size, totals.repositories) == (count, 5 * count, count)
+    assert listed[0] < count, "the first line was written before the last repository was listed"
+    images = [json.loads(line) for line in b"".join(written).splitlines()[1:-1]]
+    assert [image["destination"] for image in images] == [f"docker://mirror.example.com/{name}:v1" for name in names]
+
+
+def test_digests_in_the_list_and_a_report_need_no_request_an_image(registry: Simulator, tmp_path: Path) -> None:
+    listed = {image.digest: {"tag": [f"v{n}"]} for n, image in enumerate(MANY)}
+    document = {"tags": [f"v{n}" for n in range(6)], "manifest": listed}
+    registry.routes["/v2/team/app/tags/list"] = Response(200, (), json.dumps(document).encode())
+    plan, report = tmp_path / "plan", tmp_path / "report.json"
+    with Simulator() as mirror:
+        succeed(make_plan(registry, mirror, plan))
+        succeed(run_plan(plan, "--report", report))
+        here, there = Asked(registry), Asked(mirror)
+        succeed(make_plan(registry, mirror, plan, "--since", report))
+        assert "0 copied, 6 present" in succeed(run_plan(plan)).stderr
+        assert (here.kinds, there.kinds) == ({"GET tags": 1}, {})
+
+
+def test_the_library(registry: Simulator, tmp_path: Path) -> None:
+    with Simulator() as mirror, SyncClient(insecure=True) as client:
+        source, destination = f"docker://{registry.host}/team/app", f"docker://{mirror.host}/m"
+        totals = client.write_plan(tmp_path / "plan", source, destination, include=["v[0-3]"])
+        assert (totals.images, totals.failures) == (4, 0)
+        reports = [client.run_plan(tmp_path / "plan", shard=f"{number}/2") for number in (1, 2)]
+        assert [report.count("copied") for report in reports] == [2, 2]
+        assert client.run_plan(tmp_path / "plan").count("present") == 4
+    with SyncClient(credentials=("robot", "secret")) as client:
+        with pytest.raises(InvalidInput, match="for one registry, not for all in a plan"):
+            client.run_plan(tmp_path / "plan")

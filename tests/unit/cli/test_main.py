@@ -64,7 +64,7 @@ def image(tmp_path: Path) -> Path:
          "false is no image name; for a flag that is false write --flag=false"),
         (["inspect"], ("At least one argument expected: IMAGE-NAME..., got 0\n"
                        "Try 'pyskopeo inspect --help' for more information")),
-        (["serve"], "Exactly one argument expected: LAYOUT, got 0\nTry 'pyskopeo serve --help' for more information"),
+        (["serve"], "what is to be served is missing: want oci:DIR, or --store DIR"),
         (["copy", "x", "dir:y"],
          ('Invalid source name x: Invalid image name "x", expected colon-separated transport:reference; '
           'did you mean "docker://x"?')),

@@ -179,9 +179,9 @@ class TestReading:
 
     def test_the_number_of_members_is_bounded(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         path = tar(tmp_path / "a.tar", *(file(f"f{n}", b"") for n in range(6)))
-        monkeypatch.setattr(tar_headers, "_MOST_MEMBERS", 6)
+        monkeypatch.setattr(tar_headers, "MOST_MEMBERS", 6)
         TarIndex.read(path)
-        monkeypatch.setattr(tar_headers, "_MOST_MEMBERS", 5)
+        monkeypatch.setattr(tar_headers, "MOST_MEMBERS", 5)
         with pytest.raises(TooLarge, match="over 5 members"):
             TarIndex.read(path)
 

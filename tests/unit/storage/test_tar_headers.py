@@ -325,7 +325,7 @@ class TestBounds:
             entries(some * 5 + END)
 
     def test_global_headers_count_as_members(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(tar_headers, "_MOST_MEMBERS", 5)
+        monkeypatch.setattr(tar_headers, "MOST_MEMBERS", 5)
         assert len(entries(extended(b"g", b"") * 3 + block() * 2 + END)) == 2
         with pytest.raises(TooLarge, match="over 5 members"):
             entries(extended(b"g", b"") * 6 + block() * 2 + END)
