@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support.measurement import unmeasured
+from tests.support.measurement import processes_unmeasured, unmeasured
 from tests.support.peers import Dockerd, PeerFailed, Registry
 from tests.support.release import built, sid_python, single
 from tests.support.require import SKOPEO, find_program, require_peer, skopeo_version, unavailable
@@ -130,6 +130,13 @@ def clean_environment(homes: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     yield home
     if _is_untouched(home):
         _UNTOUCHED.append(home)
+
+
+@pytest.fixture
+def unmeasured_processes() -> Iterator[None]:
+    """For tests that start the program often, to do what other tests have it do in this process, where it is measured."""
+    with processes_unmeasured():
+        yield
 
 
 @pytest.fixture(scope="session")

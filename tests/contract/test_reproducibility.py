@@ -20,6 +20,8 @@ from tests.support.simulator import Simulator
 from tests.support.specs import ImageSpec, layers, platforms
 from tests.support.surroundings import OTHERS, USUAL, Surroundings, frozen
 
+pytestmark = pytest.mark.usefixtures("unmeasured_processes")
+
 # Layers of all compressions, several of them large enough that they overtake each other.
 IMAGE = build(
     ImageSpec("oci", layers=(*layers(3, size=300_000), *layers(2, size=900_000, compression="zstd"), *layers(1, compression="none")))
