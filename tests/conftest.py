@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.measurement import processes_unmeasured, unmeasured
 from tests.support.peers import Dockerd, PeerFailed, Registry
 from tests.support.release import built, sid_python, single
 from tests.support.require import SKOPEO, find_program, require_peer, skopeo_version, unavailable
@@ -43,6 +46,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             require_peer(name)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for no garbage among the million objects that tests are when they are collected, which takes seconds, nor later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 def pytest_report_header() -> str:
     """Which skopeo is compared with."""
     found = find_program("skopeo")
@@ -52,15 +66,24 @@ def pytest_report_header() -> str:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """Debian sid moves on: beside a skopeo that expectations do not hold for, a comparison that fails is an expected failure."""
+    """Debian sid moves on: beside a skopeo that expectations do not hold for, a comparison that fails is an expected failure.
+
+    What a test runs on asyncio is measured for coverage, and not once more what it runs on trio.
+    """
     try:
-        return (yield)
+        with unmeasured() if _is_on_trio(item) else nullcontext():
+            return (yield)
     except AssertionError as error:
         found = find_program("skopeo") if any("skopeo" in mark.args for mark in item.iter_markers("peer")) else None
         if found is None or skopeo_version(found)[: len(SKOPEO)] == SKOPEO:
             raise
         version, expected = (".".join(map(str, numbers)) for numbers in (skopeo_version(found), SKOPEO))
         pytest.xfail(f"this is skopeo {version}, expectations hold for {expected}: {str(error)[:200]}")
+
+
+def _is_on_trio(item: pytest.Item) -> bool:
+    parameters = getattr(item, "callspec", None)
+    return parameters is not None and parameters.params.get("anyio_backend") == "trio"
 
 
 @pytest.fixture(scope="module", params=["asyncio", "trio"])
@@ -107,6 +130,13 @@ def clean_environment(homes: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     yield home
     if _is_untouched(home):
         _UNTOUCHED.append(home)
+
+
+@pytest.fixture
+def unmeasured_processes() -> Iterator[None]:
+    """For tests that start the program often, to do what other tests have it do in this process, where it is measured."""
+    with processes_unmeasured():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -45,7 +45,7 @@ from tests.support.images import BuiltImage, ImageSpec, LayerSpec, build
 from tests.support.outputs import blob_path
 from tests.support.zstd import zstd
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("unmeasured_processes")]
 ROOT = Path(__file__).parents[2]
 SINGLE = (
     "docker", "oci", "docker-repeated", "docker-history", "docker-odd-text", "oci-zstd", "oci-uncompressed",

@@ -26,6 +26,8 @@ from tests.support.pulling import names, ranges
 from tests.support.simulator import Simulator
 from tests.support.trees import leftovers, tree
 
+pytestmark = pytest.mark.usefixtures("unmeasured_processes")
+
 IMAGE = build(ImageSpec(layers=(LayerSpec("base", base=True), LayerSpec("big", size=3_000_000), LayerSpec("other", size=500_000))))
 OTHER = build(ImageSpec(layers=(LayerSpec("base", base=True), LayerSpec("of another", size=400_000))))
 BIG, SIZE = IMAGE.layer_digests()[1], len(IMAGE.blobs[IMAGE.layer_digests()[1]])

@@ -18,6 +18,8 @@ from tests.support.pulling import ranges
 from tests.support.simulator import Simulator
 from tests.support.trees import leftovers, tree
 
+pytestmark = pytest.mark.usefixtures("unmeasured_processes")
+
 SPECS = tuple(LayerSpec(f"layer {number}", size=300_000 + 50_000 * number) for number in range(6))
 IMAGE = build(ImageSpec(layers=SPECS))
 OTHER = build(ImageSpec(layers=(LayerSpec("of another", size=400_000), SPECS[4], LayerSpec("and another", size=200_000))))

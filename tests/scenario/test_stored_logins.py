@@ -24,7 +24,7 @@ from tests.support.helper_programs import HelperPrograms, command_lines_seen
 from tests.support.logins import HUB, QUAY, USER, file, found, read
 from tests.support.trees import leftovers
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("unmeasured_processes")]
 
 
 @pytest.fixture

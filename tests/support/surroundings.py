@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .commands import PYSKOPEO, environment
+from .commands import environment
 from .require import require_peer
 
 _NOBODY = 65534
+_RUN_ALL = """
+import json, sys
+from pyskopeo.cli.main import main
+from pyskopeo.cli.standard_streams import prepare_standard_streams
+prepare_standard_streams()
+for words in json.loads(sys.argv[1]):
+    if code := main(words):
+        sys.exit(code)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +40,13 @@ class Surroundings:
     frozen: bool = False
     parallel: int = 0
 
-    def run(self, words: Sequence[object], home: Path, timeout: float = 60) -> subprocess.CompletedProcess[bytes]:
-        """Run ``pyskopeo WORDS`` to its end, in a home of its own."""
+    def run(
+        self, lines: Sequence[Sequence[str]], home: Path, timeout: float = 120
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run command lines of ``pyskopeo`` one after another in one process, in a home of its own; the first failure ends it."""
         environ: dict[str, str | None] = {**environment({"HOME": str(home)}), **self.environ}
         return subprocess.run(
-            [*self._as_user(), *PYSKOPEO, *map(str, words)],
+            [*self._as_user(), sys.executable, "-c", _RUN_ALL, json.dumps(lines)],
             env={name: value for name, value in environ.items() if value is not None}, umask=self.umask, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=False,
         )  # fmt: skip
 
