@@ -23,6 +23,7 @@ from ..syncing.sync_request import (
     SyncSink,
     ignore,
 )
+from .absolute_names import absolute_header, absolute_image
 from .cluster_run import ClusterPlan, ClusterRun, wait_for_workers
 from .connection import connected, scheduler_address
 from .sent_credentials import collect_credentials
@@ -89,9 +90,10 @@ async def copy_on_cluster(
     """
     address = options.check()
     reading, writing = (access or Access.from_environ() for access in (source_access, destination_access))
+    header = absolute_header(header)
     request = planned_request(header, keep_going=options.keep_going, jobs=options.jobs, access=writing)
     request.check()
-    planned = list({image.image: image for image in images}.values())
+    planned = list({image.image: image for image in map(absolute_image, images)}.values())
     builder = ReportBuilder()
 
     def emit(event: SyncEvent) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -105,3 +106,21 @@ def test_an_image_that_cannot_be_copied(
     assert "404" in lost.error
     assert report.count("copied") == 23 if keep_going else report.count("skipped") > 0
     assert ("app1:v5" in str(failed.value)) is not keep_going
+
+
+def test_workers_in_this_process(registry: Simulator, mirror: Simulator) -> None:
+    async def sync() -> list[int]:
+        import distributed
+
+        start_cluster: Any = distributed.LocalCluster
+        async with start_cluster(
+            n_workers=2, threads_per_worker=1, processes=False, protocol="tcp", dashboard_address=":0", asynchronous=True
+        ) as local:
+            reports = [await start(plan(registry, mirror.host), local.scheduler_address) for _ in range(2)]
+            registry.on("/v2/team/app1/manifests/v5", Refuse(404), methods=("GET", "HEAD"))
+            with pytest.raises(SyncFailed):
+                await start(plan(registry, mirror.host), local.scheduler_address)
+        return [report.count("copied") for report in reports]
+
+    assert asyncio.run(sync()) == [24, 0]
+    assert uploads(mirror) == dict.fromkeys(BLOBS, 1)
