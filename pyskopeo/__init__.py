@@ -240,6 +240,8 @@ if TYPE_CHECKING:
     from .streams.pump import Blob as Blob
     from .syncing.by_name import sync_images as sync_images
     from .syncing.locking import LockChange as LockChange, check_lock as check_lock, lock_images as lock_images
+    from .syncing.plan_by_name import run_plan as run_plan, write_plan as write_plan
+    from .syncing.planning import PlanTotals as PlanTotals
     from .syncing.prefetch import (
         PrefetchPlan as PrefetchPlan,
         PrefetchRequest as PrefetchRequest,
@@ -361,6 +363,8 @@ _NAMES = {
     "streams.pump": "Blob",
     "syncing.by_name": "sync_images",
     "syncing.locking": "LockChange check_lock lock_images",
+    "syncing.plan_by_name": "run_plan write_plan",
+    "syncing.planning": "PlanTotals",
     "syncing.prefetch": "PrefetchPlan PrefetchRequest Prefetched plan_prefetch prefetch",
     "syncing.sync_request": (
         "ImageEvent ImageFinished ImageGroup ImageResult ImagesListed ImageStarted ImageWaiting Listing "

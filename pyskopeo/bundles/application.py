@@ -16,7 +16,7 @@ from ..engine.destination_wrapper import DestinationWrapper
 from ..engine.plan import Form
 from ..engine.run import CopyOptions
 from ..engine.selection import Selection
-from ..errors import InvalidInput
+from ..errors import InvalidContent, InvalidInput
 from ..fast_dataclass import dataclass
 from ..model.bundle import bundled_name
 from ..model.platform import Platform
@@ -184,7 +184,7 @@ class _Application:
 
     def _copy(self, image: BundledImage, place: ImageReference, *, record: bool) -> ImageCopy:
         bundle = image.content.bundle
-        has_referrers = len(bundle.contents.entries) > len(bundle.contents.images)
+        has_referrers = bool(bundle.contents.referrers)
         return ImageCopy(
             BundledImage(image.content, image.entry, through=self._request.target.is_store, record=record),
             place,
@@ -228,7 +228,13 @@ class _BlobsOnly(DestinationWrapper):
 def _open_complete(paths: Sequence[Path]) -> list[OpenBundle]:
     bundles = open_bundles(find_files(paths))
     for bundle in bundles:
-        bundle.check_complete()
+        try:
+            bundle.check_complete()
+        except InvalidContent as error:
+            others = [one.name for one in bundles if one is not bundle and one.missing_parts]
+            if others and bundle.missing_parts:  # a part of another run is taken for the missing one
+                error.args = (f"{error}; {others[0]} is of another bundle", *error.args[1:])
+            raise
     return bundles
 
 

@@ -184,10 +184,10 @@ class Collection:
                 left_out[digest] = base.known[digest]
         for name, entry in sorted(others.items()):
             blobs.setdefault(entry.digest, BundledBlob(entry.size, name))
-        ordered = [*(named[name] for name in sorted(named)), *(others[name] for name in sorted(others))]
+        images, referrers = (tuple(one[name] for name in sorted(one)) for one in (named, others))
         # A configuration that a base has, too, may be named as a layer by another image.
         left_out = {digest: blob for digest, blob in left_out.items() if digest not in blobs}
-        contents = BundleContents(tuple(ordered), blobs, left_out, tuple(sorted(used)) if left_out else ())
+        contents = BundleContents(images, blobs, left_out, tuple(sorted(used)) if left_out else (), referrers)
         contents.check()
         return contents
 

@@ -68,6 +68,8 @@ class BundleRequest:
             raise InvalidInput(f"{self.jobs} images at once are too few: want at least 1")
         if is_part(self.output):
             raise InvalidInput(f"{self.output}: names that end so are those of parts: want another one")
+        if self.max_size is not None and is_written_directly(self.output):
+            raise InvalidInput(f"{self.output}: parts are written to files, want the path of one")
         if self.signers and (self.sign_identity is None or not self.sign_identity.manifest_name):
             raise InvalidInput("a bundle is signed as an image: give its name, with a tag, by --sign-identity")
         for signer in self.signers:

@@ -39,7 +39,7 @@ class BundleContent:
         elsewhere: Callable[[Descriptor], Blob | None] = lambda _: None,
     ) -> None:  # fmt: skip
         self.bundle, self._all, self._elsewhere = bundle, (bundle, *others), elsewhere
-        self.index = BundleIndex(bundle.contents.index())
+        self.index = BundleIndex(bundle.contents.index(referrers=True))
 
     def content(self, name: str, limit: int) -> bytes:
         """Return a manifest by its name in a layout; raises `NotFound` and `TooLarge`."""

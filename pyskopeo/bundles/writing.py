@@ -121,8 +121,6 @@ class BundleWriter:
         """Return the files to write; raises `DestinationRefused` for older ones that would be taken for parts."""
         there = existing_parts(self._output) if not is_written_directly(self._output) else []
         files = [self._output] if count == 1 else [part_path(self._output, number + 1) for number in range(count)]
-        if count > 1 and is_written_directly(self._output):
-            raise DestinationRefused(f"{self._output}: parts are written to files, want the path of one")
         wrong = [path for path in there if path not in files]
         if count > 1 and self._output.exists():
             wrong = [self._output, *wrong]

@@ -98,8 +98,8 @@ def _summary_lines(bundle: BundleSummary) -> list[str]:
         quantity(len(contents.images), "image"), quantity(len(contents.blobs), "blob"), size(contents.size),
         quantity(bundle.signatures, "signature") if bundle.signatures else "not signed",
     ]  # fmt: skip
-    if referrers := len(contents.entries) - len(contents.images):
-        what.insert(1, f"{referrers} with referrers")
+    if contents.referrers:
+        what.insert(1, f"{len(contents.referrers)} with referrers")
     lines = [f"bundle {bundle.digest}: {', '.join(what)}"]
     if contents.bases:
         left_out = f"{quantity(len(contents.left_out), 'blob')}, {size(contents.left_out_size)}, left out"

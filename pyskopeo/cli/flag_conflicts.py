@@ -40,6 +40,7 @@ EXCLUSIVE: tuple[tuple[tuple[str, ...], ...], ...] = (
     (("plan",), AT_RUN),
     (("plan", "run"), NOT_PLANNED),
     (("cluster",), NOT_ON_CLUSTER),
+    (("watch",), ("dry-run",)),
     (("quiet",), ("progress",)),
 )
 
@@ -54,6 +55,7 @@ NEEDED: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("sync", "send-credentials"): ("cluster",),
     ("sync", "shard"): ("run",),
     ("sync", "since"): ("plan",),
+    ("sync", "max-delete"): ("delete",),
     ("verify", "signatures-only"): ("policy", "require-signed", *_SIGNERS),
 }
 

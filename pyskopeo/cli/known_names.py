@@ -52,10 +52,10 @@ _FLAGS = """
     keep-going keep-name key
     latest layer layers limit-rate limit-rate-per-host listen long
     manifest-digest map max-blob-size max-delete max-inflated max-requests max-retry-after max-size media-type
-    metrics-listen multi-arch
+    metrics metrics-listen multi-arch
     new-base no-add no-creds no-files no-referrers no-resume no-tags
-    offline old-base older-than os os-feature os-version out output output-prefix override-arch override-os
-    override-variant overwrite
+    offline old-base older-than on-rate-limit os os-feature os-version out output output-prefix override-arch
+    override-os override-variant overwrite
     partial-age passphrase-file password password-stdin path plan platform platform-digest platform-names platforms
     policy preserve-digests preserve-owner preserve-setuid print-digest profile progress public-key-file
     public-url
@@ -73,6 +73,7 @@ _FLAGS = """
     trusted-root type
     update user-agent-prefix username
     variant verbose verify-existing
+    watch
     writable
 """
 COMMANDS = frozenset(_COMMANDS.split())

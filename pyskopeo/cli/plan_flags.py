@@ -38,11 +38,11 @@ IN_PLAN = (
 )  # fmt: skip
 # What is done when a plan is run.
 AT_RUN = (
-    "dry-run", "digestfile", "report", "sign-by", "sign-by-sq-fingerprint", "sign-by-sigstore",
+    "dry-run", "digestfile", "report", "metrics", "sign-by", "sign-by-sq-fingerprint", "sign-by-sigstore",
     "sign-by-sigstore-private-key",
 )  # fmt: skip
 # What needs a listing of the source at the time of the run.
-NOT_PLANNED = ("delete", "max-delete")
+NOT_PLANNED = ("delete", "max-delete", "watch")
 
 
 def check_plan_flags(parsed: Parsed) -> None:

@@ -11,6 +11,7 @@ from ..fast_dataclass import dataclass
 from ..http.printable import escaped_line
 from .command import Command, CommandGroup
 from .flags import Parsed, UsageError
+from .html_flag import HTML
 from .log import emit_notice, log
 from .output_flags import OUTPUT
 from .quantities import quantity
@@ -25,7 +26,7 @@ _NAMED = 20  # missing shards that are named
 
 @dataclass(frozen=True, slots=True)
 class ReportOptions:
-    """The options of both commands. ``output`` is the file of the merged report, ``-`` for standard output."""
+    """The options of both commands. ``output`` is the file of the merged report or of a page, ``-`` standard output."""
 
     reports: tuple[Path, ...]
     output: Path | None
@@ -33,7 +34,7 @@ class ReportOptions:
     @classmethod
     def of(cls, parsed: Parsed) -> ReportOptions:
         """Read the options; raises `UsageError`."""
-        return cls(tuple(map(Path, parsed.arguments)), None)
+        return cls(tuple(map(Path, parsed.arguments)), parsed.path("html"))
 
     @classmethod
     def merging(cls, parsed: Parsed) -> ReportOptions:
@@ -65,14 +66,21 @@ def merge(options: ReportOptions) -> int:
 
 
 def show(options: ReportOptions) -> int:
-    """Print the failures and the totals of a report; the exit code is that of the run."""
+    """Print the failures and the totals of a report, or write it as a page; the exit code is that of the run."""
+    from ..storage.output_file import write_output
     from ..syncing.report_file import read_report
+    from .sync_files import run_page_bytes
 
     (path,) = options.reports
     run = read_report(path)
-    for line in _lines(run):
-        print(line)
-    sys.stdout.flush()
+    if options.output is None:
+        for line in _lines(run):
+            print(line)
+        sys.stdout.flush()
+    elif str(options.output) == "-":
+        write_bytes(run_page_bytes(run))
+    else:
+        write_output(options.output, run_page_bytes(run), f"writing {options.output}")
     return run.exit_code
 
 
@@ -114,9 +122,12 @@ COMMAND = CommandGroup(
         Command(
             name="report show",
             arguments="REPORT",
-            description="Print the failures and the totals of a report of sync; the exit code is that of the run.",
-            examples=("pyskopeo report show all.json",),
-            flags=(),
+            description=(
+                "Print the failures and the totals of a report of sync, or write it as a page. The exit code is that\n"
+                "of the run."
+            ),
+            examples=("pyskopeo report show all.json", "pyskopeo report show --html all.html all.json"),
+            flags=(HTML,),
             read=ReportOptions.of,
             run=show,
             summary="Print the summary of a report",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -26,7 +27,8 @@ from .sync_options import SyncOptions
 if TYPE_CHECKING:
     from ..access import Access
     from ..model.events import Report
-    from ..syncing.sync_request import SyncReport, SyncRequest, SyncSink
+    from ..syncing.sync_request import ReportBuilder, SyncReport, SyncRequest, SyncSink
+    from .sync_metrics import SyncMetrics
 
 _FORM = ("format", "preserve-digests", "remove-signatures", "remove-list-signatures", "max-inflated")
 _FLAGS = (
@@ -60,7 +62,8 @@ _FLAGS = (
     PROGRESS,
     Flag("digestfile", "write the digest and the name of each image at the destination to PATH", value="PATH",
          group="output"),
-    Flag("report", "write the result of each image to PATH as JSON", value="PATH", group="output"),
+    Flag("report", "write the result of each image to PATH as JSON, or as a page if PATH ends with .html", value="PATH",
+         group="output"),
     AUTHFILE,
     *registry_flags("src-"),
     *registry_flags("dest-"),
@@ -74,24 +77,68 @@ _FLAGS = (
 
 
 async def run(options: SyncOptions) -> int:
-    """Copy the images, or write a plan. Print a summary and write the files asked for, also after an error."""
+    """Copy the images, once or again and again, or write a plan."""
     if options.plan is not None:
         from .sync_plan import write_plan
 
         return await write_plan(options)
+    with _metrics(options) as metrics:
+        if not options.watch:
+            await _run(options, metrics, _names(options.request))
+            return 0
+
+        names = [_names(options.request)]  # shown once
+
+        async def run_once() -> tuple[SyncReport, PyskopeoError | None]:
+            from ..syncing.sync_request import ReportBuilder
+
+            builder = ReportBuilder()
+            try:
+                await _run(options, metrics, names.pop() if names else CopyNames("", ""), builder)
+            except PyskopeoError as error:
+                return builder.report, error
+            finally:
+                if metrics is not None:
+                    metrics.write(options.metrics)
+            return builder.report, None
+
+        from .sync_watch import watch
+
+        await watch(run_once, options.watch, shows_lines=options.progress != "json")
+    return 0
+
+
+def _metrics(options: SyncOptions) -> AbstractContextManager[SyncMetrics | None]:
+    """Return what counts in a context, None if nothing is to be counted."""
+    if options.metrics is None:
+        return nullcontext()
+    from .sync_metrics import counting
+
+    return counting(options.metrics)
+
+
+async def _run(
+    options: SyncOptions, metrics: SyncMetrics | None, names: CopyNames, builder: ReportBuilder | None = None
+) -> None:
+    """Copy the images once. Print a summary and write the files asked for, also after an error.
+
+    With a ``builder`` it is one of many runs, about which a line is enough.
+    """
     from ..syncing.sync_request import ReportBuilder
     from .sync_files import create_digest_file, write_digests, write_report
-    from .sync_view import ImageSteps, viewing
+    from .sync_view import ImageSteps, shows_bars, viewing
 
     if options.digestfile is not None:
         create_digest_file(options.digestfile)
-    builder = ReportBuilder()
+    is_watching, builder = builder is not None, builder or ReportBuilder()
     signatures = not options.request.form.remove_signatures
     with_steps = options.as_skopeo and options.progress == "auto" and not sys.stdout.isatty()
     steps = (ImageSteps(signatures=signatures),) if with_steps else ()
+    counters = () if metrics is None else (metrics,)
+    mode = "none" if is_watching and options.progress == "auto" and not shows_bars("auto") else options.progress
     exit_code = 1
     try:
-        with viewing(options.progress, _names(options.request), builder, *steps) as show:
+        with viewing(mode, names, builder, *steps, *counters) as show:
             await _copy(options, show)
         exit_code = 0
     except PyskopeoError as error:
@@ -99,12 +146,14 @@ async def run(options: SyncOptions) -> int:
         raise
     finally:
         results = builder.report
-        _show_end(options, results)
+        if metrics is not None:
+            metrics.finish_round(results, failed=exit_code != 0)
+        if not is_watching or options.progress == "json":
+            _show_end(options, results)
         if options.digestfile is not None and builder.listed:
             write_digests(options.digestfile, results)
         if options.report is not None:
             write_report(options, results, exit_code)
-    return 0
 
 
 async def _copy(options: SyncOptions, show: SyncSink) -> None:

@@ -115,7 +115,7 @@ class _Total:
 class Bars:
     """Shows a bar for each image in transfer and one for all, with bytes, speed and the time left.
 
-    ``names`` are what is copied where.
+    ``names`` are what is copied where; without them that is not shown.
 
     Warnings and errors are printed above them. What skopeo logs for each image is left out: the bars show it, and the
     summary at the end.
@@ -136,7 +136,8 @@ class Bars:
         self._throughput = Throughput()
 
     def __enter__(self) -> Self:
-        self.rows.print(self._names.header)
+        if self._names.source:
+            self.rows.print(self._names.header)
         self.rows.start()
         return self
 

@@ -33,7 +33,7 @@ def write_digests(path: Path, report: SyncReport) -> None:
 
 
 def write_report(options: SyncOptions, report: SyncReport, exit_code: int) -> None:
-    """Write the report of a run as JSON to the file of ``--report``. Raises `StorageFailed`."""
+    """Write the report of a run to the file of ``--report``, see `write_run_report`. Raises `StorageFailed`."""
     from ..syncing.plan_options import PlanOptions
     from ..syncing.report_file import RunReport
 
@@ -48,8 +48,23 @@ def write_report(options: SyncOptions, report: SyncReport, exit_code: int) -> No
 
 
 def write_run_report(path: Path, run: RunReport) -> None:
-    """Write a report as JSON. Raises `StorageFailed`."""
-    write_output(path, run_report_bytes(run), f"writing {path}")
+    """Write a report as JSON, or as a page to a file whose name ends with .html. Raises `StorageFailed`."""
+    write_output(path, run_page_bytes(run) if is_page(path) else run_report_bytes(run), f"writing {path}")
+
+
+def is_page(path: Path) -> bool:
+    """Return whether a report is written as a page to a file of that name."""
+    return path.suffix.lower() in (".html", ".htm")
+
+
+def run_page_bytes(run: RunReport) -> bytes:
+    """Return the content of the page of a report, with the time of now."""
+    from datetime import UTC, datetime
+
+    from .sync_page import sync_page
+
+    finished = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return sync_page(run.source, run.destination, run.report, dry_run=run.dry_run, finished=finished).encode()
 
 
 def run_report_bytes(run: RunReport) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from .cluster_flags import check_cluster_flags
 from .command import program
 from .flags import Parsed, UsageError
 from .format_flags import compresses_plain_layers, manifest_format
-from .mirror_flags import deletion_limit, renaming, repository_selection
+from .mirror_flags import deletion_limit, on_rate_limit, renaming, repository_selection, watch_interval
 from .plan_flags import check_plan_flags, chosen_shard, plan_source
 from .platform_flags import chosen_image, refuse_choice
 from .referrer_flags import wanted_referrers
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from ..syncing.shards import Shard
     from ..syncing.sync_request import SyncRequest
     from ..syncing.tag_selection import TagSelection
+    from .sync_metrics import MetricsTarget
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,9 @@ class SyncOptions:
 
     ``as_skopeo`` is whether it prints what skopeo does, and without bars no more. ``plan`` is the file for a plan
     that is made, ``since`` are reports of earlier runs for it; ``planned`` is the plan that is run, ``shard`` the part
-    of it. Of a plan that is run, ``request`` is made from its header. ``cluster`` is the address of a scheduler whose
-    workers copy.
+    of it. Of a plan that is run, ``request`` is made from its header. ``watch`` is the time in seconds after which
+    there is another run, 0: never. ``metrics`` is where they are written or served. ``cluster`` is the address of a
+    scheduler whose workers copy.
     """
 
     request: SyncRequest
@@ -53,6 +56,8 @@ class SyncOptions:
     since: tuple[Path, ...] = ()
     planned: PlanSource | None = None
     shard: Shard | None = None
+    watch: float = 0.0
+    metrics: MetricsTarget | None = None
     cluster: str | None = None
     send_credentials: bool = False
 
@@ -77,6 +82,8 @@ class SyncOptions:
             since=tuple(map(Path, parsed.repeated("since", str))),
             planned=planned,
             shard=chosen_shard(parsed),
+            watch=watch_interval(parsed),
+            metrics=_metrics(parsed),
             cluster=parsed.optional("cluster", str),
             send_credentials=parsed.get("send-credentials", bool),
         )
@@ -118,6 +125,7 @@ def _request(parsed: Parsed) -> SyncRequest:
         referrers=wanted_referrers(parsed),
         repositories=repository_selection(parsed),
         renaming=renaming(parsed),
+        on_rate_limit=on_rate_limit(parsed),
         delete=parsed.get("delete", bool),
         max_delete=deletion_limit(parsed),
     )
@@ -127,10 +135,19 @@ def _planned_request(parsed: Parsed, planned: PlanSource) -> SyncRequest:
     """Return the request of a plan that is run."""
     from ..syncing.planned_run import planned_request
 
-    return planned_request(
+    request = planned_request(
         planned.header, keep_going=parsed.get("keep-going", bool), dry_run=parsed.get("dry-run", bool),
         jobs=_jobs(parsed),
     )  # fmt: skip
+    return replace(request, on_rate_limit=on_rate_limit(parsed))
+
+
+def _metrics(parsed: Parsed) -> MetricsTarget | None:
+    if "metrics" not in parsed.given:
+        return None
+    from .sync_metrics import MetricsTarget
+
+    return MetricsTarget.of(parsed)
 
 
 def _jobs(parsed: Parsed) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,16 +14,11 @@ from .quantities import quantity, size
 from .standard_streams import write_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from ..syncing.earlier_runs import EarlierRuns
     from ..syncing.planning import PlanProgress, PlanTotals
     from ..syncing.sync_request import SyncEvent, SyncSink
     from .sync_options import SyncOptions
 
 _INTERVAL = 10.0  # seconds between two lines about progress
-_PIECE = 1024 * 1024  # bytes that are written at once
 
 
 async def write_plan(options: SyncOptions) -> int:
@@ -42,51 +36,19 @@ async def write_plan(options: SyncOptions) -> int:
 
 async def _plan(options: SyncOptions) -> PlanTotals:
     from ..streams.cancellation import run_in_thread
-    from ..syncing.planning import plan_sync
+    from ..syncing.plan_output import plan_output
+    from ..syncing.planning import creation_time, plan_sync, read_earlier_runs
 
     assert options.plan is not None
-    earlier = await run_in_thread(partial(_earlier_runs, options)) if options.since else None
-    with ExitStack() as stack:
-        put = await run_in_thread(partial(_open, options.plan, stack))
-        waiting = bytearray()
-
-        async def flush() -> None:
-            content = bytes(waiting)
-            waiting.clear()
-            await run_in_thread(partial(put, content))
-
-        async def write(content: bytes) -> None:
-            waiting.extend(content)
-            if len(waiting) >= _PIECE:
-                await flush()
-
-        show = _Progress(options.progress)
-        totals = await plan_sync(
-            options.request, write, created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    earlier = await run_in_thread(partial(read_earlier_runs, options.request, options.since))
+    show = _Progress(options.progress)
+    put = write_bytes if str(options.plan) == "-" else None
+    async with plan_output(options.plan, put) as write:
+        return await plan_sync(
+            options.request, write, created=creation_time(),
             source_access=options.source_access.access(registry_report(options.progress)), earlier=earlier,
             report=_events(options.progress), progress=show.show,
         )  # fmt: skip
-        await flush()
-    return totals
-
-
-def _open(path: Path, stack: ExitStack) -> Callable[[bytes], object]:
-    """Open the output, which ``stack`` closes, and return a function that writes to it."""
-    if str(path) == "-":
-        return write_bytes
-    from ..storage.archive_output import open_output, sink_for
-
-    sink = sink_for(*stack.enter_context(open_output(path, replace=True)))
-    return lambda content: sink.write(memoryview(content))
-
-
-def _earlier_runs(options: SyncOptions) -> EarlierRuns:
-    from ..syncing.earlier_runs import EarlierRuns
-    from ..syncing.planning import plan_header
-    from ..syncing.report_file import read_report
-
-    named = ((str(path), read_report(path)) for path in dict.fromkeys(options.since))
-    return EarlierRuns.of(named, plan_header(options.request).options.to_json())
 
 
 def _events(mode: str) -> SyncSink:

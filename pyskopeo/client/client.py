@@ -5,10 +5,11 @@ from __future__ import annotations
 from .bundles import BundleMethods
 from .files import FileMethods
 from .images import ImageMethods
+from .plans import PlanMethods
 from .repositories import RepositoryMethods
 
 
-class Client(ImageMethods, RepositoryMethods, FileMethods, BundleMethods):
+class Client(ImageMethods, RepositoryMethods, FileMethods, BundleMethods, PlanMethods):
     """The functions of the library as methods that share settings, connections and tokens; for asyncio and trio.
 
     ::

@@ -17,7 +17,7 @@ from ..model.platform import Platform
 from ..model.reference import Reference
 from ..model.referrer import WantedReferrers
 from ..signatures.signer import Signer
-from ..syncing.sync_request import IMAGES_AT_ONCE, SyncReport, SyncSink, ignore
+from ..syncing.sync_request import IMAGES_AT_ONCE, OnRateLimit, SyncReport, SyncSink, ignore
 from .base import BY_NAME, ClientBase, as_platform
 
 if TYPE_CHECKING:
@@ -139,6 +139,9 @@ class ImageMethods(ClientBase):
         keep_going: bool = False,
         dry_run: bool = False,
         jobs: int = IMAGES_AT_ONCE,
+        delete: bool = False,
+        max_delete: int | str | None = None,
+        on_rate_limit: OnRateLimit = "fail",
         report: SyncSink = ignore,
     ) -> SyncReport:
         """Copy all images of ``source`` that are missing or out of date at ``destination``; return their results.
@@ -159,7 +162,8 @@ class ImageMethods(ClientBase):
                 source, destination, selection=wanted, include=include, exclude=exclude, semver=semver, latest=latest,
                 include_repositories=include_repositories, exclude_repositories=exclude_repositories,
                 renaming=renaming, scoped=scoped, append_suffix=append_suffix, form=form, referrers=referrers,
-                signers=signers, keep_going=keep_going, dry_run=dry_run, jobs=jobs, report=report,
+                signers=signers, keep_going=keep_going, dry_run=dry_run, jobs=jobs, delete=delete,
+                max_delete=max_delete, on_rate_limit=on_rate_limit, report=report,
                 source_access=accesses.reading, destination_access=accesses.writing,
             )  # fmt: skip
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from .blocking_bundles import BlockingBundleMethods
 from .blocking_files import BlockingFileMethods
 from .blocking_images import BlockingImageMethods
+from .blocking_plans import BlockingPlanMethods
 from .blocking_repositories import BlockingRepositoryMethods
 
 
-class SyncClient(BlockingImageMethods, BlockingRepositoryMethods, BlockingFileMethods, BlockingBundleMethods):
+class SyncClient(
+    BlockingImageMethods, BlockingRepositoryMethods, BlockingFileMethods, BlockingBundleMethods, BlockingPlanMethods
+):
     """`Client` for programs without an event loop, and for notebooks, where one is running.
 
     ::

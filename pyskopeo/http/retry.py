@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..errors import PyskopeoError, RegistryError
@@ -15,14 +14,13 @@ from ..model.events import Report, Retrying
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Generator
 
+    from .request_quota import RequestQuotas
+
+
 T = TypeVar("T")
 U = TypeVar("U")
 # Seconds.
 _MAX_WAIT = 60.0
-# A longer wait is shown as this.
-_FOREVER = 1e9
-# RFC 9110 has whole seconds; some servers write a number as their language does.
-_NUMBER = r"[0-9]+(?:\.[0-9]*)?(?:[eE]\+?[0-9]+)?"  # compiled by `re` at the first use
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +29,15 @@ class Retry:
 
     ``delay`` is the first wait in seconds. It doubles with each retry, up to a minute, unless ``fixed``; up to 10 %
     are added at random, so that many clients do not retry at the same moment. A server's ``Retry-After`` is honoured
-    up to ``max_retry_after`` seconds; there is no retry for one that asks to wait longer.
+    up to ``max_retry_after`` seconds; there is no retry for one that asks to wait longer. ``quotas`` note how many
+    requests servers allow, None if nobody wants to know: while one allows none, there is no retry either.
     """
 
     times: int = 4
     delay: float = 0.5
     fixed: bool = False
     max_retry_after: float = 300.0
+    quotas: RequestQuotas | None = field(default=None, repr=False, compare=False)
 
     def wait(self, attempt: int, retry_after: float | None = None) -> float:
         """Return the seconds to wait after failed attempt number ``attempt``, counted from 0.
@@ -53,8 +53,13 @@ class Retry:
         """Return whether to retry after ``error`` in attempt number ``attempt``, counted from 0."""
         return error.temporary and not error.retried and attempt < self.times
 
-    def check_wait(self, error: PyskopeoError) -> PyskopeoError:
-        """Return ``error``; if its ``Retry-After`` is too long, its message says so, and it is not retried."""
+    def check_wait(self, error: PyskopeoError, host: str = "") -> PyskopeoError:
+        """Return ``error``; if its ``Retry-After`` is too long, its message says so, and it is not retried.
+
+        Nor is it if the server ``host`` allows no requests for now.
+        """
+        if self.quotas is not None and isinstance(error, RegistryError) and error.status == 429:
+            error.retried = error.retried or self.quotas.pause(host) > 0
         seconds = error.retry_after if isinstance(error, RegistryError) else None
         if seconds is not None and seconds > self.max_retry_after and error.temporary:
             limit = f"longer than {self.max_retry_after:g} s (--max-retry-after)"
@@ -104,21 +109,3 @@ class Call(Generic[T]):
             return parse(await self.once())
 
         return Call(self.what, once, self.retry, self._report)
-
-
-def parse_retry_after(value: str | None, now: datetime | None = None) -> float | None:
-    """Return ``Retry-After`` in seconds, given in seconds or as a date (RFC 9110 section 10.2.3); None for neither."""
-    if not value:
-        return None
-    value = value.strip()
-    if re.fullmatch(_NUMBER, value):
-        return min(float(value), _FOREVER)
-    from email.utils import parsedate_to_datetime
-
-    try:
-        when = parsedate_to_datetime(value)
-        if when.tzinfo is None:
-            when = when.replace(tzinfo=UTC)
-        return max((when - (now or datetime.now(UTC))).total_seconds(), 0.0)
-    except (ValueError, TypeError, OverflowError):  # not a date, or one out of range
-        return None

@@ -47,16 +47,17 @@ class BundledBlob:
 class BundleContents:
     """What is in a bundle.
 
-    ``entries`` are those of its ``index.json``: the images by their full names, ``HOST/REPOSITORY:TAG`` or with a
-    digest, and, by the names of the tag schema and of cosign, what refers to them. ``blobs`` are all blobs and
-    manifests that the bundle has, in the order in which they are written; ``left_out`` are those that its images need
-    and one of ``bases`` has, the digests of earlier bundles.
+    ``images`` are named in full, ``HOST/REPOSITORY:TAG`` or with a digest; ``referrers`` are entries for what refers to
+    them, as in a layout: by the names of the tag schema and of cosign. ``blobs`` are all blobs and manifests that the
+    bundle has, in the order in which they are written; ``left_out`` are those that its images need and one of ``bases``
+    has, the digests of earlier bundles.
     """
 
-    entries: tuple[Descriptor, ...]
+    images: tuple[Descriptor, ...]
     blobs: Mapping[Digest, BundledBlob]
     left_out: Mapping[Digest, BundledBlob]
     bases: tuple[Digest, ...] = ()
+    referrers: tuple[Descriptor, ...] = ()
 
     @classmethod
     def parse(cls, raw: bytes, where: str) -> BundleContents:
@@ -64,15 +65,15 @@ class BundleContents:
         document = parse_object(raw, where, CONTENTS_LIMIT)
         check_version(document.get(_VERSION_KEY), where)
         with prefix_errors(where):
-            images, bases = document.get("images"), document.get("bases")
-            if not isinstance(images, list) or not isinstance(bases, list):
-                raise InvalidContent("images and bases have to be lists")
-            entries = tuple(Descriptor.from_json(one, f"images[{n}]") for n, one in enumerate(images))
+            bases = document.get("bases")
+            if not isinstance(bases, list):
+                raise InvalidContent("bases is not a list")
             found = cls(
-                entries,
+                _parse_entries(document.get("images"), "images"),
                 _parse_blobs(document.get("blobs"), "blobs"),
                 _parse_blobs(document.get("leftOut"), "leftOut"),
                 tuple(map(Digest.parse, bases)),
+                _parse_entries(document.get("referrers"), "referrers"),
             )
             found.check()
         return found
@@ -80,8 +81,8 @@ class BundleContents:
     def check(self) -> None:
         """Raise `InvalidContent` for names that are invalid or not distinct, and for entries without content."""
         names = [entry.annotations.get(REF_NAME, "") for entry in self.entries]
-        for name in names:
-            if not is_bundled_name(name):
+        for number, name in enumerate(names):
+            if not is_bundled_name(name) or _is_tag(name) != (number >= len(self.images)):
                 raise InvalidContent(f"images: {ascii(name)[:200]} is no full name of an image")
         if len(set(names)) != len(names):
             raise InvalidContent("images: two have the same name")
@@ -96,7 +97,8 @@ class BundleContents:
     def to_bytes(self) -> bytes:
         """Return the contents as they are written: one line for each image and blob, the same for the same contents."""
         lists: dict[str, list[Any]] = {
-            "images": [_entry_json(entry) for entry in self.entries],
+            "images": [_entry_json(entry) for entry in self.images],
+            "referrers": [_entry_json(entry) for entry in self.referrers],
             "bases": [str(base) for base in self.bases],
         }
         lines = [f' "{_VERSION_KEY}": {VERSION}']
@@ -111,9 +113,9 @@ class BundleContents:
         return ("{\n" + ",\n".join(lines) + "\n}\n").encode("ascii")
 
     @property
-    def images(self) -> tuple[Descriptor, ...]:
-        """The entries that are images, without what refers to them."""
-        return tuple(entry for entry in self.entries if not belongs_to_image(_tag(bundled_name(entry))))
+    def entries(self) -> tuple[Descriptor, ...]:
+        """The images, and what refers to them."""
+        return (*self.images, *self.referrers)
 
     @property
     def known(self) -> Mapping[Digest, BundledBlob]:
@@ -130,9 +132,13 @@ class BundleContents:
         """The size in bytes of the blobs that were left out."""
         return sum(blob.size for blob in self.left_out.values())
 
-    def index(self) -> LayoutIndex:
-        """Return the ``index.json`` of the bundle."""
-        return LayoutIndex.empty().replaced_by([_entry_json(entry) for entry in self.entries])
+    def index(self, *, referrers: bool = False) -> LayoutIndex:
+        """Return the ``index.json`` of the bundle, or one that also has the entries of ``referrers``.
+
+        Programs that take everything there for an image, such as ``ctr``, would refuse the bundle for these.
+        """
+        entries = self.entries if referrers else self.images
+        return LayoutIndex.empty().replaced_by([_entry_json(entry) for entry in entries])
 
     def describe_bases(self) -> str:
         """Return the bases for a message, shortened."""
@@ -213,7 +219,7 @@ def is_bundled_name(name: str) -> bool:
     """Return whether a name may be that of an entry: a full reference, or a tag that belongs to an image."""
     if not is_name(name):
         return False
-    if "/" not in name and belongs_to_image(name):
+    if _is_tag(name):
         return True
     try:
         reference = Reference.parse(name, default_tag="")
@@ -228,8 +234,15 @@ def named_entry(entry: Descriptor, name: str) -> Descriptor:
     return Descriptor(entry.media_type, entry.digest, entry.size, entry.platform, annotations)
 
 
-def _tag(name: str) -> str:
-    return name.rpartition("/")[2].partition("@")[0].rpartition(":")[2]
+def _is_tag(name: str) -> bool:
+    """Return whether a name is a tag of what refers to an image."""
+    return "/" not in name and belongs_to_image(name)
+
+
+def _parse_entries(value: object, where: str) -> tuple[Descriptor, ...]:
+    if not isinstance(value, list):
+        raise InvalidContent(f"{where} is not a list")
+    return tuple(Descriptor.from_json(one, f"{where}[{n}]") for n, one in enumerate(value))
 
 
 def _entry_json(entry: Descriptor) -> dict[str, Any]:

@@ -34,7 +34,7 @@ class BundleSummary:
             "missingParts": list(self.missing_parts), "signatures": self.signatures,
             "bases": [str(base) for base in contents.bases],
             "images": [{"name": bundled_name(entry), **entry.brief_json()} for entry in contents.images],
-            "referrers": len(contents.entries) - len(contents.images),
+            "referrers": len(contents.referrers),
             "blobs": len(contents.blobs), "size": contents.size,
             "leftOut": len(contents.left_out), "leftOutSize": contents.left_out_size,
         }  # fmt: skip

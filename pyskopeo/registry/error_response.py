@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import AccessDenied, NotFound, PyskopeoError, RegistryError
 from ..http.printable import to_printable
-from ..http.retry import parse_retry_after
+from ..http.retry_after import parse_retry_after
 
 # Bytes. The maximum of an error response that is read.
 LIMIT = 64 * 1024

@@ -55,11 +55,10 @@ class Session:
     """Sends the requests for one repository to its registry, and to the targets of its redirects.
 
     ``actions`` are those in the scope of its tokens; with ``exact_scope`` the scope in a challenge is not added to
-    them. ``pings`` are shared with other sessions.
-
-    Raises `NetworkError` and its subclasses, with the secrets that ``redactor`` knows taken out of their messages. A
-    response may have any status; it has the status 401 when all credentials were refused. ``fastest`` is the least time
-    in seconds in which a response began: that of a round trip, or little more.
+    them. ``pings`` are shared with other sessions. Raises `NetworkError` and its subclasses, with the secrets that
+    ``redactor`` knows taken out of their messages. A response may have any status; it has the status 401 when all
+    credentials were refused. ``fastest`` is the least time in seconds in which a response began: that of a round trip,
+    or little more.
     """
 
     def __init__(
@@ -170,7 +169,7 @@ class Session:
             flag = "--tls-verify=false " if self._access.trust.insecure else ""
             next_step = f"; for its tags: {self._access.network.program} list-tags {flag}docker://{self._reference.name}"
         error.args = (f"{error}{next_step}", *error.args[1:])
-        return self._access.network.retry.check_wait(error)
+        return self._access.network.retry.check_wait(error, self._reference.registry)
 
     async def request(
         self, method: str, path: str, headers: Mapping[str, str], *, content: bytes = b"", extra_scope: str = ""
@@ -314,6 +313,8 @@ class Session:
                 self.fastest = min(self.fastest, took) if status else self.fastest
                 self.report(Requested(request.method, redact_url(url), status, round(took, 3)))
         response.extensions["url"] = url
+        if (quotas := self._access.network.retry.quotas) is not None and Origin.of(url) == self.origin:
+            quotas.note(self._reference.registry, status, response.headers)
         limit_body(request, response, self._access.network)
         self._warnings.report_new(response)
         return response

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from ..errors import InvalidInput, PyskopeoError
+from ..errors import InvalidInput, NotFound, PathNotFound, PyskopeoError
 from ..storage.files import read_bounded
 
 if TYPE_CHECKING:
@@ -45,7 +45,11 @@ class WatchedFile(Generic[T]):
             self._use(self._read())
 
     def _read(self) -> T:
-        return self._parse(read_bounded(self._path, self._limit), str(self._path))
+        try:
+            raw = read_bounded(self._path, self._limit)
+        except NotFound as error:  # which is about images elsewhere, and has their exit code
+            raise PathNotFound(str(error)) from None
+        return self._parse(raw, str(self._path))
 
 
 class TlsFiles:

@@ -13,7 +13,7 @@ from ..fast_dataclass import dataclass
 from ..http.origin import Origin, redact_url
 from ..http.printable import to_printable
 from ..http.redactor import Redactor
-from ..http.retry import parse_retry_after
+from ..http.retry_after import parse_retry_after
 from ..model.events import Report, Requested, Warned, ignore
 
 if TYPE_CHECKING:

@@ -37,7 +37,7 @@ class BlobLinks:
             try:
                 self._touch(path)
             except FileNotFoundError:
-                _make_directories(path.parent, self._directory_mode)
+                make_directories(path.parent, self._directory_mode)
                 self._touch(path)
 
     def has(self, repository: str, digest: Digest) -> bool:
@@ -100,8 +100,8 @@ def _links(base: Path) -> Iterator[tuple[str, str]]:
             yield from ((f"{directory}/{name}", f"{algorithm}:{name}") for name in names)
 
 
-def _make_directories(path: Path, mode: int) -> None:
+def make_directories(path: Path, mode: int) -> None:
     """Create a directory and its parents, each with ``mode``."""
     if not path.parent.is_dir():
-        _make_directories(path.parent, mode)
+        make_directories(path.parent, mode)
     path.mkdir(mode, exist_ok=True)

@@ -116,6 +116,9 @@ def split_entry_name(name: str) -> tuple[str, str, Digest | None] | None:
             digest = Digest.parse(rest)
         except InvalidDigest:
             return None
+        base, _, pulled = head.rpartition(":")
+        if base and is_tag(pulled):
+            head = base  # a tag beside a digest says nothing
     else:
         head, _, tag = name.rpartition(":")
         if not is_tag(tag):

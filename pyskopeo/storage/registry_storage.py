@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 # The number of manifests and blobs of all repositories whose contents are kept in memory.
 _MAX_KEPT = 3_000_000
+_PLAIN = "is an image of the layout that belongs to every repository: it is deleted there, by its name oci:DIR:NAME"
 
 
 class InUse(DestinationRefused):
@@ -159,16 +160,22 @@ class RegistryStorage:
             found.contents.add(manifest)
 
     async def delete_tag(self, repository: str, tag: str) -> None:
-        """Remove a tag, but not its manifest; raises `NotFound`, `StorageFailed`."""
+        """Remove a tag, but not its manifest; raises `NotFound`, `InUse` for that of a plain entry, `StorageFailed`."""
+        await self.index.refresh()
+        found = self.index.get(repository)
+        if (found is None or tag not in found.tags) and self.index.plain.positions(tag):
+            raise InUse(f"tag {tag} {_PLAIN}")
         await self.index.change(partial(remove_tag, repository, tag))
 
     async def delete_manifest(self, repository: str, digest: Digest) -> None:
         """Remove a manifest and all its tags from a repository; its blobs stay until the layout is pruned.
 
-        Raises `NotFound`, `InUse` for a part of an index, and `StorageFailed`.
+        Raises `NotFound`, `InUse` for a part of an index and for a plain entry, and `StorageFailed`.
         """
         await self.index.refresh()
         if (found := self.index.get(repository)) is None or found.entry_of(digest) is None:
+            if self.index.common.entry_of(digest) is not None:
+                raise InUse(f"{digest} {_PLAIN}")
             if await self.media_type(repository, digest) is not None:
                 raise InUse(f"{digest} is part of an index of this repository: delete that")
             raise NotFound(f"{digest} is not in this repository")
@@ -185,7 +192,7 @@ class RegistryStorage:
         for part in (self.index.get(repository), self.index.common):
             if part is not None and part.has_entries and digest in await self._contents(part):
                 raise InUse(f"a manifest of this repository needs {digest}: delete that first")
-        if not await run_in_thread(partial(self.links.remove, repository, digest)):
+        if not (self.links.has(repository, digest) and self.links.remove(repository, digest)):
             raise NotFound(f"{digest} is not in this repository")
 
     async def link_blob(self, repository: str, digest: Digest) -> bool:

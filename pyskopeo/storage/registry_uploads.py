@@ -21,7 +21,7 @@ from ..fast_dataclass import dataclass
 from ..model.digest import Digest, new_hasher
 from ..streams.cancellation import check_cancelled
 from ..streams.pump import FileSink, thread_buffer
-from .blob_links import REGISTRY
+from .blob_links import REGISTRY, make_directories
 from .files import read_bounded, storage_errors
 from .kept_files import is_at
 from .locks import try_lock
@@ -141,7 +141,7 @@ class Uploads:
         self._keep_hash(identity, _Hash(algorithm, new_hasher(algorithm)))
         path = self._directory / identity
         with storage_errors("beginning an upload"):
-            self._directory.mkdir(self._directory_mode, exist_ok=True)
+            make_directories(self._directory, self._directory_mode)
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, self._file_mode))
         try:
             description = json.dumps({"repository": repository, "algorithm": algorithm}).encode()

@@ -11,12 +11,13 @@ from ..model.platform import Platform
 from ..model.reference import Reference
 from ..model.referrer import WantedReferrers
 from ..signatures.signer import Signer
+from .deletion_limit import NO_DELETION_LIMIT, DeletionLimit
 from .mapping import Renaming
 from .places import split_place
 from .record import record_path
 from .repository_selection import RepositorySelection, parse_registry_source
 from .sync import sync
-from .sync_request import IMAGES_AT_ONCE, SyncReport, SyncRequest, SyncSink, ignore
+from .sync_request import IMAGES_AT_ONCE, OnRateLimit, SyncReport, SyncRequest, SyncSink, ignore
 from .tag_selection import TagSelection
 
 
@@ -40,6 +41,9 @@ async def sync_images(
     keep_going: bool = False,
     dry_run: bool = False,
     jobs: int = IMAGES_AT_ONCE,
+    delete: bool = False,
+    max_delete: int | str | None = None,
+    on_rate_limit: OnRateLimit = "fail",
     report: SyncSink = ignore,
     source_access: Access | None = None,
     destination_access: Access | None = None,
@@ -60,7 +64,11 @@ async def sync_images(
     the destination, see `RenamingRule`. ``form``, ``referrers`` and ``signers`` are as for `copy`.
 
     ``keep_going`` continues after an image has failed. ``dry_run`` lists the images and copies nothing. ``jobs`` is the
-    maximum number of images copied concurrently. ``report`` is called with every event, in the event loop.
+    maximum number of images copied concurrently. ``delete`` removes from the destination what a sync has copied there
+    and what is gone at the source, unless it is more than ``max_delete``: a number, or a percentage such as ``5%``.
+    ``on_rate_limit`` is what is done when a registry says that it allows no more requests for a while: ``wait`` for
+    that, while images of other registries go on, or have its images ``fail``. ``report`` is called with every event, in
+    the event loop.
 
     Returns the result of each image. Raises `SyncFailed`, which has them too, when a source could not be listed or an
     image not copied; `InvalidInput` and `InvalidName` for arguments that are wrong.
@@ -75,7 +83,8 @@ async def sync_images(
         record_path(destination_transport, destination_place, writing.storage.cache),
         referrers=referrers, signers=signers,
         repositories=RepositorySelection.parse(include_repositories, exclude_repositories),
-        renaming=Renaming.parse(renaming),
+        renaming=Renaming.parse(renaming), on_rate_limit=on_rate_limit, delete=delete,
+        max_delete=NO_DELETION_LIMIT if max_delete is None else DeletionLimit.parse(str(max_delete)),
     )  # fmt: skip
     return await sync(request, source_access=source_access, destination_access=writing, report=report)
 

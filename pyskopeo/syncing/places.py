@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import posixpath
+from functools import lru_cache
+
 from ..errors import InvalidName
+from ..model.reference import Reference
 
 
 def split_place(name: str) -> tuple[str, str]:
@@ -23,3 +27,34 @@ def split_place(name: str) -> tuple[str, str]:
 def join_place(transport: str, place: str) -> str:
     """Return a place with its transport, as `split_place` takes it."""
     return f"{transport}:{'//' * (transport == 'docker')}{place}"
+
+
+def is_below(name: str, place: str) -> bool:
+    """Return whether an image name is one that images at a destination have: in its registry, directory or layout."""
+    transport, wanted = split_place(place)
+    if name.partition(":")[0] != transport:
+        return False
+    if transport == "docker":
+        return _registry(repository_of(name).removeprefix("docker://")) == _registry(f"{wanted}/x")
+    details = name.removeprefix(f"{transport}:")
+    if transport == "oci":
+        return details.startswith(f"{wanted}:")
+    below, above = posixpath.normpath(details), posixpath.normpath(wanted)
+    if above == ".":
+        return not below.startswith(("/", "../")) and below not in (".", "..")
+    return below.startswith(f"{above.rstrip('/')}/")
+
+
+def repository_of(name: str) -> str:
+    """Return an image name without its tag and digest."""
+    name = name.partition("@")[0]
+    head, slash, last = name.rpartition("/")
+    return head + slash + last.partition(":")[0]
+
+
+@lru_cache(maxsize=1000)
+def _registry(repository: str) -> str:
+    try:
+        return Reference.parse(repository).registry
+    except InvalidName:
+        return ""

@@ -11,11 +11,11 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from ..errors import InvalidContent, InvalidName, prefix_errors
+from ..errors import InvalidContent, InvalidName
 from ..fast_dataclass import dataclass
 from ..model.json_fields import JsonFields
 from ..model.strict_json import parse_object
-from .places import split_place
+from .places import is_below, split_place
 from .plan_options import PlanOptions
 from .sync_request import SyncImage
 
@@ -68,12 +68,11 @@ class PlanHeader:
             fields.text("source"), fields.text("destination"),
             PlanOptions.from_json(fields.value("options"), f"{where}: options"), fields.text("created", ""),
         )  # fmt: skip
-        with prefix_errors(where):
-            for name in (found.source, found.destination):
-                try:
-                    split_place(name)
-                except InvalidName as error:
-                    raise InvalidContent(str(error)) from None
+        for name in (found.source, found.destination):
+            try:
+                split_place(name)
+            except InvalidName:
+                raise InvalidContent(f"{where}: {ascii(name)[1:-1][:200]}: want TRANSPORT:PLACE") from None
         return found
 
 
@@ -176,7 +175,6 @@ class PlanReader:
             raise InvalidContent(f"{where} is empty: want a file of pyskopeo sync --plan")
         self.header = PlanHeader.from_json(self._parse(raw), self._here)
         self._source = _TRANSPORTS.get(self.header.source.partition(":")[0], "")
-        self._destination = self.header.destination.partition(":")[0]
         self._hash.update(raw)
 
     def __iter__(self) -> Iterator[PlannedImage]:
@@ -189,9 +187,11 @@ class PlanReader:
             self._hash.update(raw)
             self.images += 1
             image = PlannedImage.from_json(document, self._here)
-            for name, transport in ((image.source, self._source), (image.destination, self._destination)):
-                if name.partition(":")[0] != transport:
-                    raise InvalidContent(f"{self._here}: {ascii(name)[1:-1][:200]}: want a name of {transport}:")
+            if image.source.partition(":")[0] != self._source:
+                raise InvalidContent(f"{self._here}: {ascii(image.source)[1:-1][:200]}: want a name of {self._source}:")
+            if not is_below(image.destination, self.header.destination):
+                where = ascii(self.header.destination)[1:-1][:200]
+                raise InvalidContent(f"{self._here}: {ascii(image.destination)[1:-1][:200]} is not below {where}")
             yield image
         raise InvalidContent(
             f"{self._where} ends after line {self._line}, which is not its end: copy it again, or make a new plan"

@@ -5,8 +5,10 @@ In memory are a few repositories at a time, and two numbers for each image: thei
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..access import Access
@@ -71,6 +73,21 @@ def plan_header(request: SyncRequest, created: str = "") -> PlanHeader:
         join_place(request.destination_transport, request.destination),
         PlanOptions.from_json(options.to_json(), "options"), created,
     )  # fmt: skip
+
+
+def creation_time() -> str:
+    """Return the time for the header of a plan that is made now."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def read_earlier_runs(request: SyncRequest, reports: Sequence[Path]) -> EarlierRuns | None:
+    """Read reports of earlier runs of a request, None without any; raises `InvalidInput` and what reading raises."""
+    if not reports:
+        return None
+    from .report_file import read_report
+
+    named = ((str(path), read_report(path)) for path in dict.fromkeys(reports))
+    return EarlierRuns.of(named, plan_header(request).options.to_json())
 
 
 async def plan_sync(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import InvalidInput
 from ..fast_dataclass import dataclass
+from .places import repository_of
 
 if TYPE_CHECKING:
     from .plan_file import PlannedImage
@@ -69,13 +70,6 @@ def choose_shard(read: Callable[[], Iterable[PlannedImage]], shard: Shard) -> It
 def cost(image: PlannedImage) -> int:
     """Return what an image costs, in bytes: a request counts as the bytes that could be moved meanwhile."""
     return image.requests * _REQUEST + (image.size or 0) + 1
-
-
-def repository_of(name: str) -> str:
-    """Return an image name without its tag and digest."""
-    name = name.partition("@")[0]
-    head, slash, last = name.rpartition("/")
-    return head + slash + last.partition(":")[0]
 
 
 def _keys(image: PlannedImage) -> tuple[int, int, int]:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 from ..access import Access
 from ..engine.signing import PreparedOnce
 from ..errors import Offline
+from ..http.request_quota import RequestQuotas
 from ..storage.shared_files import RunFiles
 from . import registry_queries
 from .deletion import delete_surplus
 from .listing import list_images
+from .pauses import ListTags, Pauses
 from .sync_request import (
     ImageEvent,
     ImagesListed,
@@ -55,7 +57,10 @@ async def sync(
     ``request.keep_going``. Raises `InvalidInput` for an impossible request.
     """
     async def list_source(reading: Access, share: registry_queries.Share, emit: SyncSink) -> Listing:
-        return await list_images(request, reading, registry_queries.list_tags, share, emit)
+        list_tags: ListTags = registry_queries.list_tags
+        if request.on_rate_limit == "wait" and reading.network.retry.quotas is not None:
+            list_tags = Pauses(reading.network.retry.quotas, emit).patient(list_tags)
+        return await list_images(request, reading, list_tags, share, emit)
 
     return await copy_listed(
         request, list_source, source_access=source_access, destination_access=destination_access, report=report
@@ -113,8 +118,14 @@ async def _list_and_copy(
             reading, writing = registry_queries.share_pings(reading, writing)
         storage, stores = writing.storage, (reading.storage.store, writing.storage.store)
         files = RunFiles(storage.cache, deferred=True, partial_age=storage.partial_age, linked=any(stores))
+        quotas = RequestQuotas()
         reading, writing = (
-            replace(access, storage=replace(access.storage, shared_files=files)) for access in (reading, writing)
+            replace(
+                access,
+                storage=replace(access.storage, shared_files=files),
+                network=replace(access.network, retry=replace(access.network.retry, quotas=quotas)),
+            )
+            for access in (reading, writing)
         )
         async with aclosing(files):
             listing = await list_source(reading, share, emit)

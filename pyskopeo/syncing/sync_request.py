@@ -35,6 +35,9 @@ Status: TypeAlias = Literal["copied", "present", "failed", "planned", "skipped",
 or cancelled because something else failed. ``deleted``: it was gone at the source. ``obsolete``: it would be deleted,
 in a dry run."""
 
+OnRateLimit: TypeAlias = Literal["wait", "fail"]
+"""What is done when a registry says that it allows no more requests for a while."""
+
 
 @dataclass(frozen=True, slots=True)
 class SyncRequest:
@@ -55,6 +58,9 @@ class SyncRequest:
 
     ``repositories`` chooses among those of a whole registry, the source ``registry``; ``renaming`` are rules for names
     at the destination, which come before ``scoped``.
+
+    ``on_rate_limit`` is what is done when a registry says that it allows no more requests for a while: ``wait`` has the
+    images of other registries go on, and those of this one when that time is over; ``fail`` has the image fail.
 
     ``delete`` removes images from the destination that a sync has copied there, as ``record`` says, and that are gone
     at the source now; if they are more than ``max_delete`` allows, none of them.
@@ -78,6 +84,7 @@ class SyncRequest:
     signers: tuple[Signer, ...] = ()
     repositories: RepositorySelection = ALL_REPOSITORIES
     renaming: Renaming = NO_RENAMING
+    on_rate_limit: OnRateLimit = "fail"
     delete: bool = False
     max_delete: DeletionLimit = NO_DELETION_LIMIT
 

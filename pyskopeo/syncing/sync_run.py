@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from ..engine.policy_check import needs_signatures
 from ..engine.run import CopyOptions, copy
-from ..errors import DestinationRefused, PolicyRejected, PyskopeoError, first_error
+from ..errors import DestinationRefused, PolicyRejected, PyskopeoError, RegistryError, first_error
+from ..http.request_quota import RequestQuotas
 from ..model.events import CopyFinished
 from ..model.referrer import is_referrers_tag
 from ..transports import parse_image_name
+from .image_queue import ImageQueue
 from .local_images import is_occupied, remove_leftovers, root_manifest
 from .overwriting import NO_IMAGE_DIRECTORY, UnchangedOnly, check_source, is_replaceable, refused, source_identity
 from .pinned_sources import pinned_source
@@ -73,7 +75,8 @@ class SyncRun:
         """Copy every image that is not present; raise `SyncFailed` at the first failure, without ``keep_going``."""
         from anyio import create_task_group, move_on_after
 
-        images = self._images()
+        quotas = self._writing.network.retry.quotas or RequestQuotas()
+        images = ImageQueue(self._images(), quotas, self._emit, waits=self._request.on_rate_limit == "wait")
         try:
             with first_error():
                 async with create_task_group() as tasks:
@@ -110,16 +113,19 @@ class SyncRun:
             for position, image in enumerate(group.images, 1):
                 yield group, position, image
 
-    async def _copy_images(self, images: Iterator[tuple[ImageGroup, int, SyncImage]]) -> None:
-        """Copy one image after another from an iterator that several tasks share."""
-        for group, position, image in images:
+    async def _copy_images(self, images: ImageQueue) -> None:
+        """Copy one image after another from a queue that several tasks share."""
+        while (one := await images.next()) is not None:
+            group, position, image = one
             self._emit(ImageStarted(image, position, len(group.images)))
             started = time.monotonic()
             try:
                 with first_error():
                     result = await self._copy_image(group, image)
             except PyskopeoError as failure:
-                error = _with_hint(image, failure)
+                if isinstance(failure, RegistryError) and failure.status == 429 and images.defer(one):
+                    continue
+                error = images.explained(one, _with_hint(image, failure))
                 self._fail(ImageResult(image, "failed", seconds=round(time.monotonic() - started, 3)), error)
                 if not self._request.keep_going:
                     raise _failure(image, error) from error

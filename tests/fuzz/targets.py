@@ -46,7 +46,7 @@ from pyskopeo.registry.content_range import blob_part
 from pyskopeo.registry.link_header import find_next_page
 from pyskopeo.signatures.verdict import Verdict
 from pyskopeo.storage.tar import TarIndex
-from tests.fuzz import signing_targets, simple_signature_targets
+from tests.fuzz import plan_targets, signing_targets, simple_signature_targets
 from tests.fuzz.signature_targets import judged, judged_bundle, parse_root
 
 _LONGEST_MESSAGE = 3000
@@ -396,6 +396,18 @@ def signing_parameters(data: bytes) -> None:
         signing_targets.parameters(data)
 
 
+def plan(data: bytes) -> None:
+    """The plan of a sync: it is written and read again as the same one."""
+    with refusals():
+        plan_targets.read_plan(data)
+
+
+def report(data: bytes) -> None:
+    """The report of a sync: it is written and read again as the same one."""
+    with refusals():
+        plan_targets.read_report(data)
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "auth-file": auth_file,
     "bazel-helper": bazel_helper,
@@ -411,9 +423,11 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "manifest": manifest,
     "media-type": media_type,
     "openpgp-keys": openpgp_keys,
+    "plan": plan,
     "policy": policy,
     "reference": reference,
     "registries-conf": registries_conf,
+    "report": report,
     "response": response,
     "signed-message": signed_message,
     "simple-payload": simple_payload,

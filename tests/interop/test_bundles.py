@@ -13,6 +13,7 @@ from tests.support.cli import pyskopeo_here, succeed
 from tests.support.containerd import Containerd, ImageCheck
 from tests.support.images import ImageSpec, LayerSpec, build
 from tests.support.processes import PeerFailed
+from tests.support.pushing import Pushing
 from tests.support.referring import referring
 from tests.support.require import require_peer, unavailable
 from tests.support.simulator import Simulator
@@ -25,13 +26,15 @@ NAMES = ("quay.io/team/one:1", "docker.io/library/two:2")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two images, one with a list of packages that refers to it."""
     folder = tmp_path_factory.mktemp("bundle")
-    with Simulator() as registry:
+    with Simulator(pushing=Pushing(referrers=True)) as registry:
         for number, (image, name) in enumerate(zip(IMAGES, NAMES, strict=True)):
             registry.add(image, "team/app", str(number))
             with (folder / "list").open("a") as file:
                 file.write(f"{registry.host}/team/app:{number} {name}\n")
         registry.add(referring(IMAGES[0]), "team/app", None)
         succeed(pyskopeo_here("bundle", "create", "--tls-verify=false", "--referrers", folder / "list", "-o", folder / "b"))
+    listed = json.loads(succeed(pyskopeo_here("bundle", "ls", "--json", folder / "b")).stdout)
+    assert [one["referrers"] for one in listed] == [1]
     return folder / "b"
 
 

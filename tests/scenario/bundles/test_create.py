@@ -11,6 +11,7 @@ import pytest
 from tests.scenario.bundles.making import IMAGES, LISTED, PLAIN, contents, create, image, listed, made, members
 from tests.support.cli import fatal, pyskopeo_here, succeed
 from tests.support.faults import Refuse
+from tests.support.pushing import Pushing
 from tests.support.referring import referring
 from tests.support.simulator import Simulator
 from tests.support.trees import leftovers
@@ -115,6 +116,20 @@ class TestSince:
         assert "cannot be the bundle to make and the earlier one" in fatal(create(one, image(registry, 1), "--since", one))
 
 
+@pytest.mark.parametrize(("output", "words", "reason"), [
+    ("-", ("--max-size=1G",), "-: parts are written to files, want the path of one"),
+    ("-", ("--json",), "--json prints to standard output"),
+    ("x.part001", (), "names that end so are those of parts"),
+    ("none/x", (), "creating none/x: no directory none"),
+    ("x", ("--jobs=0",), "--jobs: want 1 or more"),
+    ("x", ("--all", "--platform=linux/amd64"), "--platform chooses one image"),
+    ("x", ("--since=none",), "none: no such file, and no part none.part001 beside it"),
+])  # fmt: skip
+def test_what_cannot_be(registry: Simulator, output: str, words: tuple[str, ...], reason: str) -> None:
+    assert reason in fatal(create(Path(output), image(registry, 0), *words))
+    assert registry.log == []
+
+
 def test_an_interrupted_run_fetches_only_the_rest(registry: Simulator, tmp_path: Path) -> None:
     broken = IMAGES[1].layer_digests()[1]
     registry.on_blob(broken, Refuse(404))
@@ -138,14 +153,22 @@ def test_what_an_earlier_bundle_of_the_name_has_is_not_fetched_again(registry: S
     assert set(fetched) == set(IMAGES[1].blobs) - set(IMAGES[0].blobs)
 
 
-def test_what_refers_to_images_comes_along(registry: Simulator, mirror: Simulator, tmp_path: Path) -> None:
+@pytest.mark.parametrize("tag", [None, f"sha256-{IMAGES[0].digest.partition(':')[2]}.sbom"])
+def test_what_refers_to_images_comes_along(tmp_path: Path, tag: str | None) -> None:
     sbom = referring(IMAGES[0], content=b'{"packages": []}')
-    registry.add(sbom, "team/app", f"sha256-{IMAGES[0].digest.partition(':')[2]}.sbom")
-    path = made(tmp_path / "b", image(registry, 0), "--referrers", "--cosign-tags")
-    assert sbom.digest in contents(path)["blobs"]
-    succeed(pyskopeo_here("bundle", "apply", PLAIN, path, "--to", f"docker://{mirror.host}"))
-    assert mirror.manifest(sbom.digest, "team/app") is not None
-    assert mirror.incomplete == []
+    with Simulator(pushing=Pushing(referrers=True)) as registry, Simulator(pushing=Pushing(referrers=True)) as mirror:
+        registry.add(IMAGES[0], "team/app", "v0")
+        registry.add(sbom, "team/app", tag)
+        path = made(tmp_path / "b", image(registry, 0), "--referrers", "--cosign-tags")
+        assert sbom.digest in contents(path)["blobs"]
+        succeed(pyskopeo_here("bundle", "apply", PLAIN, path, "--to", f"docker://{mirror.host}"))
+        assert mirror.manifest(sbom.digest, "team/app") is not None
+        assert tag is None or mirror.manifest(tag, "team/app") is not None
+        assert mirror.incomplete == []
+    succeed(pyskopeo_here("bundle", "verify", path))
+    succeed(pyskopeo_here("bundle", "apply", path, "--to", f"oci:{tmp_path}/l"))
+    found = json.loads(succeed(pyskopeo_here("referrers", "--json", f"oci:{tmp_path}/l:{registry.host}/team/app:v0")).stdout)
+    assert sbom.digest in json.dumps(found)
 
 
 @pytest.mark.parametrize("there", [b"something else", None])

@@ -82,6 +82,16 @@ async def test_what_is_no_manifest(http: httpx.AsyncClient) -> None:
     assert (await http.get("/v2/app/tags/list")).json()["tags"] == []
 
 
+async def test_digests_that_nobody_can_verify_are_not_there(http: httpx.AsyncClient) -> None:
+    await push_blob(http, "app", b"x")
+    for digest in ("blake9:abc", f"blake9:{'a' * 300}"):
+        for method in ("GET", "HEAD", "DELETE"):
+            for kind in ("blobs", "manifests"):
+                answer = await http.request(method, f"/v2/app/{kind}/{digest}")
+                assert answer.status_code == 404, (method, kind, digest)
+        assert (await http.post(f"/v2/app/blobs/uploads/?mount={digest}&from=app")).status_code == 202
+
+
 async def test_an_empty_upload(http: httpx.AsyncClient) -> None:
     location = await begin(http, "app")
     answer = await http.put(location, params={"digest": digest_of(b"")})

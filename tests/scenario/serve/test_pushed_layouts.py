@@ -89,6 +89,10 @@ async def test_plain_tags_belong_to_every_repository(layout: Path) -> None:
             assert (await http.get(f"/v2/{name}/manifests/v1")).content == image.root.raw
             assert (await http.get(f"/v2/{name}/manifests/{image.digest}")).content == image.root.raw
             assert (await http.get(f"/v2/{name}/blobs/{image.config_digest()}")).content == image.config()
+        for path in ("v1", image.digest):
+            answer = await http.delete(f"/v2/app/manifests/{path}")
+            assert answer.status_code == 405
+            assert "every repository" in answer.text
         assert (await http.get("/v2/zoo/manifests/v1")).content == raw
         assert (await http.get("/v2/app/tags/list")).json()["tags"] == ["v1", "v2"]
         assert (await http.get("/v2/anything/tags/list?n=1")).json()["tags"] == ["v1"]

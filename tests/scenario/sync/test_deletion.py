@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import pyskopeo
 from tests.scenario.sync.running import DEST, MANY, RECORD, SOURCE, numbered, to_dir, to_docker
 from tests.support.cli import Done, fatal, pyskopeo_here, succeed
 from tests.support.exchange import Response
@@ -244,3 +245,17 @@ class TestLocally:
 )
 def test_limits_that_are_none(flags: tuple[str, ...], message: str) -> None:
     assert message in fatal(pyskopeo_here("sync", "--src", "dir", "--dest", "oci", "a", "b", *flags))
+
+
+@pytest.mark.anyio
+async def test_by_the_library(registry: Simulator, tmp_path: Path) -> None:
+    out = f"oci:{tmp_path / 'layout'}"
+    async with pyskopeo.Client(insecure=True) as client:
+        await client.sync(f"registry:{registry.host}", out, renaming={"^[^/]*/team/": ""})
+        lose(registry, "v1", "v2")
+        with pytest.raises(pyskopeo.SyncFailed, match="more than --max-delete 1 allows"):
+            await client.sync(f"registry:{registry.host}", out, renaming={"^[^/]*/team/": ""}, delete=True, max_delete=1)
+        report = await client.sync(f"registry:{registry.host}", out, renaming=["^[^/]*/team/="], delete=True)
+    assert report.count("deleted") == 2
+    index = json.loads((tmp_path / "layout/index.json").read_text())
+    assert len(index["manifests"]) == 4

@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from pyskopeo import SyncClient
 from pyskopeo.access import Access
 from pyskopeo.engine.selection import Selection
+from pyskopeo.errors import InvalidInput
 from pyskopeo.model.choice import Choice
 from pyskopeo.syncing.planning import plan_sync
 from pyskopeo.syncing.sync_request import SyncRequest
@@ -267,3 +269,30 @@ def test_a_plan_is_written_while_repositories_are_listed(tmp_path: Path) -> None
     assert listed[0] < count, "the first line was written before the last repository was listed"
     images = [json.loads(line) for line in b"".join(written).splitlines()[1:-1]]
     assert [image["destination"] for image in images] == [f"docker://mirror.example.com/{name}:v1" for name in names]
+
+
+def test_digests_in_the_list_and_a_report_need_no_request_an_image(registry: Simulator, tmp_path: Path) -> None:
+    listed = {image.digest: {"tag": [f"v{n}"]} for n, image in enumerate(MANY)}
+    document = {"tags": [f"v{n}" for n in range(6)], "manifest": listed}
+    registry.routes["/v2/team/app/tags/list"] = Response(200, (), json.dumps(document).encode())
+    plan, report = tmp_path / "plan", tmp_path / "report.json"
+    with Simulator() as mirror:
+        succeed(make_plan(registry, mirror, plan))
+        succeed(run_plan(plan, "--report", report))
+        here, there = Asked(registry), Asked(mirror)
+        succeed(make_plan(registry, mirror, plan, "--since", report))
+        assert "0 copied, 6 present" in succeed(run_plan(plan)).stderr
+        assert (here.kinds, there.kinds) == ({"GET tags": 1}, {})
+
+
+def test_the_library(registry: Simulator, tmp_path: Path) -> None:
+    with Simulator() as mirror, SyncClient(insecure=True) as client:
+        source, destination = f"docker://{registry.host}/team/app", f"docker://{mirror.host}/m"
+        totals = client.write_plan(tmp_path / "plan", source, destination, include=["v[0-3]"])
+        assert (totals.images, totals.failures) == (4, 0)
+        reports = [client.run_plan(tmp_path / "plan", shard=f"{number}/2") for number in (1, 2)]
+        assert [report.count("copied") for report in reports] == [2, 2]
+        assert client.run_plan(tmp_path / "plan").count("present") == 4
+    with SyncClient(credentials=("robot", "secret")) as client:
+        with pytest.raises(InvalidInput, match="for one registry, not for all in a plan"):
+            client.run_plan(tmp_path / "plan")

@@ -136,3 +136,14 @@ class TestCatalog:
 
     def test_what_is_no_registry(self) -> None:
         assert "is no registry: want HOST" in fatal(pyskopeo_here("catalog", "host/team:1"))
+
+
+def test_the_report_is_a_page_if_its_name_says_so(registry: Simulator, tmp_path: Path) -> None:
+    page, report, again = tmp_path / "report.html", tmp_path / "report.json", tmp_path / "again.html"
+    with Simulator() as mirror:
+        succeed(sync(registry, mirror, "--report", page))
+        succeed(sync(registry, mirror, "--report", report))
+    assert page.read_text().startswith("<!DOCTYPE html>")
+    assert page.read_text().count(">copied</span>") == 10
+    succeed(pyskopeo_here("report", "show", "--html", again, report))
+    assert again.read_text().count(">present</span>") == 10

@@ -20,7 +20,8 @@ from pyskopeo.errors import (
     Stalled,
     UnsafeAddress,
 )
-from pyskopeo.http.retry import Retry, parse_retry_after
+from pyskopeo.http.retry import Retry
+from pyskopeo.http.retry_after import parse_retry_after
 from pyskopeo.model.events import Event, Retrying
 
 NOW = datetime(2024, 2, 3, 4, 5, 6, tzinfo=UTC)

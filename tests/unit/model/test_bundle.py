@@ -47,6 +47,14 @@ def test_the_digest_of_a_bundle_is_that_of_an_artifact() -> None:
     assert bundle_manifest(changed).digest != bundle_manifest(raw).digest
 
 
+def test_what_refers_to_images_is_not_in_the_index_for_others() -> None:
+    tag = f"sha256-{ROOT.hex}"
+    referring = replace(CONTENTS, referrers=(replace(ENTRY, annotations={REF_NAME: tag}),))
+    assert BundleContents.parse(referring.to_bytes(), "x") == referring
+    assert referring.index().raw == CONTENTS.index().raw
+    assert len(referring.index(referrers=True).entries) == 2
+
+
 def test_an_index_has_both_names() -> None:
     (entry,) = json.loads(CONTENTS.index().raw)["manifests"]
     assert entry["annotations"] == {"io.containerd.image.name": NAME, REF_NAME: NAME}
@@ -69,11 +77,13 @@ def test_names_are_full(name: str, valid: bool) -> None:
 
 
 @pytest.mark.parametrize("contents", [
-    replace(CONTENTS, entries=(ENTRY, ENTRY)),
+    replace(CONTENTS, images=(ENTRY, ENTRY)),
+    replace(CONTENTS, referrers=(named_entry(ENTRY, "quay.io/another:1"),)),
+    replace(CONTENTS, images=(named_entry(ENTRY, f"sha256-{ROOT.hex}"),)),
     replace(CONTENTS, blobs={}),
     replace(CONTENTS, left_out={ROOT: BundledBlob(10, NAME)}),
     replace(CONTENTS, bases=()),
-    replace(CONTENTS, entries=(replace(ENTRY, annotations={}),)),
+    replace(CONTENTS, images=(replace(ENTRY, annotations={}),)),
 ])  # fmt: skip
 def test_contents_that_contradict_themselves(contents: BundleContents) -> None:
     with pytest.raises(InvalidContent):

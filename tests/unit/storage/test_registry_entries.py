@@ -22,7 +22,7 @@ DIGEST = Digest("sha256", "a" * 64)
         ("localhost:5000/team/app:1", ("team/app", "1", None)),
         ("1.0", None), ("", None), (":1", None), ("app:", None), ("App:1", None), ("app:a b", None), ("a//b:1", None),
         ("app@sha256:abc", None), ("app:1@", None), ("localhost:5000/app", None), ("../app:1", None),
-        (f"app:1@{DIGEST}", None),
+        (f"app:1@{DIGEST}", ("app", "", DIGEST)), (f"localhost:5000/app@{DIGEST}", ("app", "", DIGEST)),
     ],
 )  # fmt: skip
 def test_names(name: str, parts: tuple[str, str, Digest | None] | None) -> None:

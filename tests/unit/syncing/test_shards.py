@@ -9,8 +9,9 @@ from collections.abc import Sequence
 import pytest
 
 from pyskopeo.errors import InvalidInput
+from pyskopeo.syncing.places import repository_of
 from pyskopeo.syncing.plan_file import PlannedImage
-from pyskopeo.syncing.shards import Shard, choose_shard, cost, repository_of
+from pyskopeo.syncing.shards import Shard, choose_shard, cost
 
 
 def planned(repository: str, tag: str, base: str = "", size: int = 1_000_000, requests: int = 10) -> PlannedImage:
@@ -71,19 +72,6 @@ def test_a_repository_of_more_than_a_share_is_divided() -> None:
 def test_there_may_be_more_shards_than_images() -> None:
     assert sorted(len(shard) for shard in shards_of([planned("one", "1"), planned("two", "1")], 5)) == [0, 0, 0, 1, 1]
     assert shards_of([], 2) == [[], []]
-
-
-@pytest.mark.parametrize(
-    ("name", "repository"),
-    [
-        ("docker://h:5000/a/b:1", "docker://h:5000/a/b"),
-        ("docker://h:5000/a/b@sha256:00", "docker://h:5000/a/b"),
-        ("docker://h/a:1@sha256:00", "docker://h/a"),
-        ("dir:/a/b", "dir:/a/b"),
-    ],
-)
-def test_repository_of(name: str, repository: str) -> None:
-    assert repository_of(name) == repository
 
 
 @pytest.mark.parametrize(
