@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ..errors import InvalidName, PyskopeoError, RegistryError
+from ..errors import InvalidName, NotFound, PyskopeoError, RegistryError
 from ..model.layout import LAYOUT_FILE, check_layout_file
 from ..storage.blob_links import is_registry_layout
 from ..storage.files import read_bounded
@@ -18,7 +18,7 @@ from .content import LayoutContent, RegistryContent
 from .paths import parse_path
 from .reading import ReadingEndpoints
 from .registry_content import StoredContent
-from .responses import error_reply, missing_extra, reason
+from .responses import VERSION, error_reply, missing_extra, reason
 from .writing import WritingEndpoints
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ def application(
     layout is made if it is missing, and consists of repositories from then on; blobs have up to ``max_blob`` bytes.
     With ``store`` it is a content store, which always consists of repositories: ``docker.io/library/NAME``.
     Raises `Unsupported` if the extra ``serve`` is not installed, `NotFound` or `InvalidContent` if ``layout`` is not an
-    image layout, `StorageFailed`, and `InvalidName` for an invalid ``repository``.
+    image layout, `StorageFailed`, `DestinationRefused` with ``writable`` for a directory with other files, and
+    `InvalidName` for an invalid ``repository``.
     """
     if repository is not None and not is_repository(repository):
         raise InvalidName(f"invalid repository name {repository!a}")
@@ -51,7 +52,10 @@ def application(
     if writable:
         storage.create()
     marker = layout / LAYOUT_FILE
-    check_layout_file(read_bounded(marker, 1024 * 1024), str(marker))
+    try:
+        check_layout_file(read_bounded(marker, 1024 * 1024), str(marker))
+    except NotFound as error:
+        raise NotFound(f"{error}; with --writable a layout is made") from None
     content: RegistryContent = LayoutContent(layout, repository)
     if store or is_registry_layout(layout):
         content = StoredContent(storage, repository)
@@ -130,5 +134,6 @@ def _endpoints(reading: ReadingEndpoints, writing: WritingEndpoints | None) -> M
 
 def _error_answer(request: Request, error: PyskopeoError) -> Any:
     if isinstance(error, RegistryError):
-        return error_reply(request, error.status, error.codes[0], str(error))
+        headers = VERSION if error.retry_after is None else {"Retry-After": f"{error.retry_after:.0f}"}
+        return error_reply(request, error.status, error.codes[0], str(error), headers)
     return error_reply(request, 500, "UNKNOWN", f"the layout cannot be read: {reason(error)}")

@@ -201,9 +201,9 @@ def error_reply(
     return json_reply(request, {"errors": [{"code": code, "message": message, "detail": detail}]}, status, headers)
 
 
-def refusal(status: int, code: str, message: str) -> RegistryError:
-    """Return the error that an endpoint raises to be answered with `error_reply`."""
-    return RegistryError(message, status=status, codes=(code,))
+def refusal(status: int, code: str, message: str, *, retry_after: float | None = None) -> RegistryError:
+    """Return the error that an endpoint raises to be answered with `error_reply`; ``retry_after`` is in seconds."""
+    return RegistryError(message, status=status, codes=(code,), retry_after=retry_after)
 
 
 def storage_refusal(error: PyskopeoError) -> RegistryError:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from .paths import RegistryPath
 
 
+_RETRY = 60.0  # seconds
+
 
 class UploadEndpoints:
     """The endpoints of uploads over a `RegistryStorage`; ``max_blob`` is the size in bytes of the largest one."""
@@ -116,7 +118,7 @@ class UploadEndpoints:
         try:
             return await run_in_thread(partial(self.storage.uploads.begin, name, algorithm))
         except TooManyUploads as error:
-            raise refusal(429, "TOOMANYREQUESTS", str(error)) from None
+            raise refusal(429, "TOOMANYREQUESTS", str(error), retry_after=_RETRY) from None
         except StorageFailed as error:
             raise storage_refusal(error) from None
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import DestinationRefused, NotFound
-from ..model.layout import LAYOUT_CONTENT, LAYOUT_FILE, LayoutIndex
+from ..model.layout import INDEX_FILE, LAYOUT_CONTENT, LAYOUT_FILE, LayoutIndex
 from ..streams.cancellation import run_in_thread
 from .blob_links import REGISTRY, BlobLinks
 from .content_store import DIRECTORY_MODE, FILE_MODE, note_use
@@ -78,15 +78,26 @@ class RegistryStorage:
         self._reading = Lock()
 
     def create(self) -> None:
-        """Make the layout and the directories of a registry where they are missing; raises `StorageFailed`."""
+        """Make the layout and the directories of a registry where they are missing.
+
+        Raises `StorageFailed`, and `DestinationRefused` for a directory with other files.
+        """
+        self._check_directory()
         with storage_errors(f"creating {self.root}"):
             self.root.mkdir(self._directory_mode, parents=True, exist_ok=True)
             for path in (self._blobs, self._blobs / "sha256", self.root / REGISTRY):
                 path.mkdir(self._directory_mode, exist_ok=True)
             if not (self.root / LAYOUT_FILE).exists():
                 write_atomically(self.root / LAYOUT_FILE, LAYOUT_CONTENT, self._file_mode)
-            if not (self.root / "index.json").exists():
-                write_atomically(self.root / "index.json", LayoutIndex.empty().without(()).raw, self._file_mode)
+            if not (self.root / INDEX_FILE).exists():
+                write_atomically(self.root / INDEX_FILE, LayoutIndex.empty().without(()).raw, self._file_mode)
+
+    def _check_directory(self) -> None:
+        with storage_errors(f"opening {self.root}"):
+            names = set(os.listdir(self.root)) if self.root.exists() else set()
+        if names and not names & {"blobs", INDEX_FILE, LAYOUT_FILE, REGISTRY}:
+            message = f"{self.root} is not empty and no OCI layout: choose a layout, or an empty directory"
+            raise DestinationRefused(message)
 
     def exists(self, repository: str) -> bool:
         """Return whether there is such a repository: it has or had content, or there are plain entries."""

@@ -8,14 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..engine.policy_check import needs_signatures
 from ..engine.run import CopyOptions, copy
-from ..errors import (
-    DestinationRefused,
-    NotFound,
-    PolicyRejected,
-    PyskopeoError,
-    RegistryError,
-    first_error,
-)
+from ..errors import DestinationRefused, NotFound, PolicyRejected, PyskopeoError, RegistryError, first_error
 from ..http.request_quota import RequestQuotas
 from ..model.events import CopyFinished
 from ..model.referrer import is_referrers_tag

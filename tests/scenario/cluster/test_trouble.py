@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from pyskopeo.cluster import connection
 from pyskopeo.cluster.copy_on_cluster import ClusterOptions
 from pyskopeo.errors import ConnectionFailed, PyskopeoError, Unsupported
-from pyskopeo.syncing.sync_request import ImageFinished, SyncEvent, SyncFailed
+from pyskopeo.syncing.sync_request import ImageFinished, ImagesListed, SyncEvent, SyncFailed
 from tests.scenario.cluster.running import plan, run
 from tests.support.cluster import Cluster, Scheduler, Worker
 from tests.support.faults import Delay
@@ -57,6 +58,21 @@ def test_no_workers(registry: Simulator, scheduler: Scheduler) -> None:
     with pytest.raises(ConnectionFailed) as failed:
         run(plan(registry, "127.0.0.1:1", 1), ClusterOptions(scheduler.address, worker_timeout=0.5))
     assert _line(failed) == f"the Dask scheduler at {scheduler.address} has no workers: start some"
+
+
+def test_a_worker_that_comes_late(registry: Simulator, mirror: Simulator, scheduler: Scheduler) -> None:
+    worker = Worker(scheduler.address)
+    coming = threading.Thread(target=worker.__enter__)
+
+    def listed(event: SyncEvent) -> None:
+        if isinstance(event, ImagesListed):
+            coming.start()
+
+    try:
+        assert run(plan(registry, mirror.host, 3), scheduler.address, listed).count("copied") == 3
+    finally:
+        coming.join()
+        worker.stop()
 
 
 def test_a_worker_with_another_version(registry: Simulator, scheduler: Scheduler, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 import pyskopeo
 from pyskopeo.serve import application
+from pyskopeo.storage.layout_deletion import delete_image
 from pyskopeo.storage.layout_garbage import collect_garbage
 from tests.support.access import access_for
 from tests.support.images import digest_of
@@ -130,6 +131,18 @@ async def test_garbage_collection_leaves_what_is_about_to_be_named(layout: Path,
     assert (await http.get("/v2/app/manifests/v1")).content == raw
     links = [path for path in (layout / "registry").rglob("*") if path.is_file()]
     assert {path.name for path in links} <= files(layout)
+
+
+async def test_an_image_that_is_deleted_in_the_layout(layout: Path, http: httpx.AsyncClient) -> None:
+    await push_image(http, "app", "v1", b"layer")
+    await push_blob(http, "other", b"layer")
+    grow_old(layout)
+    await push_blob(http, "third", EMPTY_CONFIG)  # an image with it is about to come
+    deletion = await delete_image(layout, "app:v1")
+    assert {str(digest) for digest, _ in deletion.blobs} == {digest_of(b"layer"), digest_of(manifest(EMPTY_CONFIG, b"layer"))}
+    assert files(layout) == {digest_of(EMPTY_CONFIG)[7:]}
+    assert (await http.get("/v2/app/manifests/v1")).status_code == 404
+    assert (await push_manifest(http, "third", manifest(), "v1")).status_code == 201
 
 
 async def test_deleted_images_are_garbage_later(layout: Path, http: httpx.AsyncClient) -> None:

@@ -167,7 +167,7 @@ async def test_uploads_are_bounded_in_number(http: httpx.AsyncClient, monkeypatc
     monkeypatch.setattr(registry_uploads, "MAX_UPLOADS", 3)
     begun = [await begin(http, "app") for _ in range(3)]
     answer = await http.post("/v2/app/blobs/uploads/")
-    assert (answer.status_code, code_of(answer)) == (429, "TOOMANYREQUESTS")
+    assert (answer.status_code, code_of(answer), answer.headers["retry-after"]) == (429, "TOOMANYREQUESTS", "60")
     await http.delete(begun[0])
     assert (await http.post("/v2/app/blobs/uploads/")).status_code == 202
 

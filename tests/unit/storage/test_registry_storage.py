@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pyskopeo.errors import DestinationRefused, StorageFailed
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.manifest import Manifest
@@ -75,6 +76,15 @@ async def test_what_is_known_of_others_is_forgotten(
     assert len(read) == 6
     assert await storage.belongs("app2", digest_of_layer(2))
     assert len(read) == 6
+
+
+async def test_a_directory_with_other_files_is_not_written_to(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("x")
+    with pytest.raises(DestinationRefused, match="is not empty and no OCI layout"):
+        RegistryStorage(tmp_path).create()
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+    with pytest.raises(StorageFailed, match="ot a directory"):
+        RegistryStorage(tmp_path / "thesis.txt").create()
 
 
 async def test_sizes_count(tmp_path: Path) -> None:
