@@ -25,7 +25,7 @@ async def copy_on_cluster(options: SyncOptions, reading: Access, writing: Access
     cluster = ClusterOptions(
         options.cluster, request.jobs, request.keep_going,
         WorkerSettings.of(reading, writing, require_signed=options.destination_access.require_signed),
-        send_credentials=options.send_credentials,
+        send_credentials=options.send_credentials, on_rate_limit=request.on_rate_limit,
     )  # fmt: skip
     cluster.check()
     if options.planned is None:

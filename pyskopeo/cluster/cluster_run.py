@@ -177,7 +177,8 @@ class ClusterRun:
         records = {key: entry for key in keys if (entry := self._record.get(key)) is not None}
         return GroupTask(
             self._name, number, plan.header, images, plan.settings, request.jobs, request.keep_going,
-            claims=True, credentials=plan.credentials is not None, records=records,
+            claims=True, credentials=plan.credentials is not None, waits=request.on_rate_limit == "wait",
+            records=records,
         ).to_text()  # fmt: skip
 
     async def _watch(self) -> None:

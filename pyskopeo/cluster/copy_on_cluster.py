@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..access import Access
@@ -16,6 +17,7 @@ from ..syncing.sync_request import (
     ImagesListed,
     Listing,
     LogMessage,
+    OnRateLimit,
     ReportBuilder,
     SyncEvent,
     SyncFailed,
@@ -23,6 +25,7 @@ from ..syncing.sync_request import (
     SyncSink,
     ignore,
 )
+from .absolute_names import absolute_header, absolute_image
 from .cluster_run import ClusterPlan, ClusterRun, wait_for_workers
 from .connection import connected, scheduler_address
 from .sent_credentials import collect_credentials
@@ -40,10 +43,10 @@ class ClusterOptions:
 
     ``address`` is that of the scheduler, ``tcp://HOST:PORT`` or ``tls://HOST:PORT``, or the path of a scheduler file.
     ``jobs`` is the number of images that a task copies at once; a worker runs one task in each of its threads.
-    ``keep_going`` continues after an image has failed. ``settings`` go to the workers; None: those of the accesses.
-    ``send_credentials`` sends the credentials that the accesses have for the registries of the plan to the workers,
-    to a scheduler with TLS only; without it workers have their own. ``worker_timeout`` is how many seconds to wait for
-    the first worker.
+    ``keep_going`` continues after an image has failed, ``on_rate_limit`` is that of `SyncRequest`. ``settings`` go to
+    the workers; None: those of the accesses. ``send_credentials`` sends the credentials that the accesses have for the
+    registries of the plan to the workers, to a scheduler with TLS only; without it workers have their own.
+    ``worker_timeout`` is how many seconds to wait for the first worker.
     """
 
     address: str
@@ -51,6 +54,7 @@ class ClusterOptions:
     keep_going: bool = False
     settings: WorkerSettings | None = None
     send_credentials: bool = False
+    on_rate_limit: OnRateLimit = "fail"
     worker_timeout: float = WORKER_TIMEOUT
 
     def check(self) -> str:
@@ -89,9 +93,11 @@ async def copy_on_cluster(
     """
     address = options.check()
     reading, writing = (access or Access.from_environ() for access in (source_access, destination_access))
+    header = absolute_header(header)
     request = planned_request(header, keep_going=options.keep_going, jobs=options.jobs, access=writing)
+    request = replace(request, on_rate_limit=options.on_rate_limit)
     request.check()
-    planned = list({image.image: image for image in images}.values())
+    planned = list({image.image: image for image in map(absolute_image, images)}.values())
     builder = ReportBuilder()
 
     def emit(event: SyncEvent) -> None:

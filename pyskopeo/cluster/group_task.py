@@ -18,7 +18,7 @@ from .settings import WorkerSettings
 _LIMIT = 16 * 1024 * 1024
 _WHERE = "the task"
 _FIELDS = frozenset({
-    "run", "group", "header", "images", "records", "settings", "jobs", "keepGoing", "claims", "credentials",
+    "run", "group", "header", "images", "records", "settings", "jobs", "keepGoing", "claims", "credentials", "waits",
 })  # fmt: skip
 
 
@@ -27,8 +27,8 @@ class GroupTask:
     """One task: ``images`` by their positions in the plan, and ``records`` of earlier copies by `PresenceCheck.key`.
 
     ``run`` is the name of the run, ``group`` the number of this group in it. ``jobs`` and ``keep_going`` are those of
-    `SyncRequest`. With ``claims`` a blob is asked for before it is moved, with ``credentials`` those of the run are
-    asked for before anything else.
+    `SyncRequest`, ``waits`` is whether its ``on_rate_limit`` is ``wait``. With ``claims`` a blob is asked for before it
+    is moved, with ``credentials`` those of the run are asked for before anything else.
     """
 
     run: str
@@ -40,6 +40,7 @@ class GroupTask:
     keep_going: bool = False
     claims: bool = False
     credentials: bool = False
+    waits: bool = False
     records: Mapping[str, Entry] = field(default_factory=dict)
 
     def to_text(self) -> str:
@@ -55,6 +56,7 @@ class GroupTask:
             "keepGoing": self.keep_going,
             "claims": self.claims,
             "credentials": self.credentials,
+            "waits": self.waits,
         }
         return json.dumps(document, separators=(",", ":"))
 
@@ -72,5 +74,6 @@ class GroupTask:
             {int(position): PlannedImage.from_json(image, f"{_WHERE}: image") for position, image in images.items()},
             WorkerSettings.from_json(fields.value("settings"), f"{_WHERE}: settings"),
             fields.count("jobs"), fields.flag("keepGoing"), fields.flag("claims"), fields.flag("credentials"),
+            fields.flag("waits"),
             {key: entry for key, entry in entries.items() if entry is not None},
         )  # fmt: skip

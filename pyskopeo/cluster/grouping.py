@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ..syncing.plan_file import PlannedImage
 
+_IN_TURN = 3  # images that each job of a group copies, one after the other: each group makes connections of its own
 _ROUNDS = 12  # groups for each thread of the workers: the last ones end at about the same time
 _MOST = 64  # images in a group
 _REQUESTS = 8  # of an image whose plan does not say
@@ -20,11 +21,11 @@ def group_images(images: Sequence[PlannedImage], threads: int, jobs: int) -> lis
     Images of one repository with the same base stay together, as far as a group is not larger than its share of the
     work. The first group of each base comes before all second ones: what it puts at the destination is there when the
     others need it. ``threads`` is the number of groups that are copied at the same time, ``jobs`` that of the images of
-    a group: there are at least as many in it, if there is work for all threads.
+    a group: there are some more in it, if there is work for all threads.
     """
     costs = [_cost(image) for image in images]
     for_each_thread = sum(costs) / max(threads, 1)
-    share = min(max(for_each_thread / _ROUNDS, sum(costs) / max(len(costs), 1) * jobs), for_each_thread)
+    share = min(max(for_each_thread / _ROUNDS, sum(costs) / max(len(costs), 1) * jobs * _IN_TURN), for_each_thread)
     rounds: list[list[list[int]]] = []
     for family in _families(images, costs):
         for number, group in enumerate(_divided(family, costs, share)):

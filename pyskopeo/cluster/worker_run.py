@@ -98,6 +98,7 @@ class WorkerRun:
         request = planned_request(
             self._task.header, keep_going=self._task.keep_going, jobs=max(self._task.jobs, 1), access=writing
         )
+        request = replace(request, on_rate_limit="wait" if self._task.waits else "fail")
         if request.destination_transport == "docker":  # the record of a registry is where the program runs
             request = replace(request, record=None)
             self._record = Record(None, self._warn, self._task.records)

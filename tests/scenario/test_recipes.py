@@ -122,7 +122,7 @@ def test_sync_on_a_cluster(registry: Simulator, tmp_path: Path, capsys: pytest.C
     made = pyskopeo_here("sync", "--plan", "plan.jsonl", "--src", "docker", "--dest", "docker", f"{registry.host}/a/b",
                          f"{registry.host}/mirror")  # fmt: skip
     assert made.code == 0, made.stderr
-    with unmeasured():
+    with unmeasured():  # the workers
         asyncio.run(recipe("sync_on_cluster.py")["main"]("plan.jsonl"))
     assert capsys.readouterr().out.splitlines() == [
         f"copied docker://{registry.host}/mirror/b:v1", "1 copied, 0 present, 0 failed"

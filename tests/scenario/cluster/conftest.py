@@ -1,4 +1,4 @@
-"""One cluster of three workers for all tests of a file, and registries for each."""
+"""One cluster of three workers for all tests, and registries for each."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ import pytest
 
 from tests.scenario.cluster.running import fill
 from tests.support.cluster import Cluster
-from tests.support.measurement import unmeasured
 from tests.support.simulator import Simulator
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    with unmeasured(), Cluster() as running:
+    with Cluster() as running:
         yield running
 
 

@@ -15,7 +15,6 @@ from pyskopeo.syncing.sync_request import SyncFailed, SyncReport
 from tests.scenario.cluster.running import Planned, plan
 from tests.support.cluster import Cluster, as_environ, tls_settings
 from tests.support.gates import BasicGate
-from tests.support.measurement import unmeasured
 from tests.support.simulator import Simulator
 from tests.support.tls import Authority
 
@@ -51,7 +50,7 @@ def test_credentials_are_sent_by_tls_and_shown_nowhere(
 
     importlib.import_module("distributed")  # has settings, which have to be there before some are changed for a moment
     settings = tls_settings(Authority.create(tmp_path / "ca"))
-    with Simulator(gate=BasicGate({"user": _SECRET})) as mirror, unmeasured(), Cluster(1, as_environ(settings)) as cluster:
+    with Simulator(gate=BasicGate({"user": _SECRET})) as mirror, Cluster(1, as_environ(settings)) as cluster:
         assert cluster.address.startswith("tls://")
         planned = plan(registry, mirror.host, 6)
         with dask.config.set(settings):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -63,26 +64,28 @@ def test_what_a_killed_worker_was_given_is_copied_by_others(
     cluster.add_worker()
 
 
+async def _cancelled(registry: Simulator, mirror: Simulator, address: str, images: int) -> None:
+    """Begin a run, and cancel it when so many images have been started."""
+    started = asyncio.Event()
+
+    def report(event: SyncEvent) -> None:
+        if isinstance(event, ImageStarted) and event.position == images:
+            started.set()
+
+    running = asyncio.ensure_future(start(plan(registry, mirror.host), ClusterOptions(address, jobs=2), report))
+    await started.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
 def test_the_end_of_the_program_ends_the_copies_on_all_workers(
     cluster: Cluster, registry: Simulator, mirror: Simulator
 ) -> None:
     registry.on("/v2/*/blobs/*", Stall(0))
 
-    async def cancelled() -> None:
-        started = asyncio.Event()
-
-        def report(event: SyncEvent) -> None:
-            if isinstance(event, ImageStarted) and event.position == 6:
-                started.set()
-
-        running = asyncio.ensure_future(start(plan(registry, mirror.host), ClusterOptions(cluster.address, jobs=2), report))
-        await started.wait()
-        running.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await running
-
     began = time.monotonic()
-    asyncio.run(cancelled())
+    asyncio.run(_cancelled(registry, mirror, cluster.address, 6))
     assert time.monotonic() - began < 15
     registry.heal()
     # All threads of the workers are free again: this waits for nobody.
@@ -105,3 +108,25 @@ def test_an_image_that_cannot_be_copied(
     assert "404" in lost.error
     assert report.count("copied") == 23 if keep_going else report.count("skipped") > 0
     assert ("app1:v5" in str(failed.value)) is not keep_going
+
+
+def test_workers_in_this_process(registry: Simulator, mirror: Simulator) -> None:
+    async def sync() -> list[int]:
+        import distributed
+
+        start_cluster: Any = distributed.LocalCluster
+        async with start_cluster(
+            n_workers=2, threads_per_worker=1, processes=False, protocol="tcp", dashboard_address=":0", asynchronous=True
+        ) as local:
+            reports = [await start(plan(registry, mirror.host), local.scheduler_address) for _ in range(2)]
+            registry.on("/v2/team/app1/manifests/v5", Refuse(404), methods=("GET", "HEAD"))
+            with pytest.raises(SyncFailed):
+                await start(plan(registry, mirror.host), local.scheduler_address)
+            registry.heal()
+            registry.on("/v2/*/blobs/*", Stall(0))
+            with Simulator() as other:
+                await _cancelled(registry, other, local.scheduler_address, 4)
+        return [report.count("copied") for report in reports]
+
+    assert asyncio.run(sync()) == [24, 0]
+    assert uploads(mirror) == dict.fromkeys(BLOBS, 1)

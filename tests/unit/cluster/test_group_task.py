@@ -30,7 +30,7 @@ SETTINGS = WorkerSettings(
 TASK = GroupTask(
     "run", 3, PlanHeader("docker://a", "docker://b", PlanOptions(Selection(Choice(), "all"))),
     {7: PlannedImage("docker://a/x:1", "docker://b/x:1", DIGEST, 5, 6, "base", whole=True)},
-    SETTINGS, 4, keep_going=True, claims=True, credentials=True,
+    SETTINGS, 4, keep_going=True, claims=True, credentials=True, waits=True,
     records={"b/x:1": Entry("docker://a/x:1", DIGEST, DIGEST, "all")},
 )  # fmt: skip
 

@@ -38,7 +38,7 @@ def test_number_and_size(images: list[PlannedImage], threads: int, jobs: int, gr
 
 
 def test_images_of_a_repository_and_a_base_stay_together() -> None:
-    images = _images(40, repositories=4)
+    images = _images(36, repositories=4)
     for group in group_images(images, 4, 1):
         assert len({images[position].destination.rpartition(":")[0] for position in group}) == 1
 
