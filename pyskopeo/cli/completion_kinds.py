@@ -35,7 +35,7 @@ _BY_PLACEHOLDER = {
     "oci:DIR[:NAME]": "layouts",
 }  # fmt: skip
 # The values of flags are paths on this machine, arguments of this name are paths in an image.
-_FLAG_PATHS = ("PATH", "PATH[:PASSPHRASE]", "[PATTERN=]PATH", "DIGEST|FILE")
+_FLAG_PATHS = ("PATH", "PATH[:PASSPHRASE]", "[PATTERN=]PATH", "DIGEST|FILE", "FILE|HOST:PORT")
 
 
 def flag_kind(flag: Flag) -> Kind:

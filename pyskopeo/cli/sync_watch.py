@@ -35,8 +35,8 @@ async def watch(
 ) -> None:
     """Run again and again, ``interval`` seconds after the end of the run before, until cancelled.
 
-    ``run_once`` returns the report and the error of a run. An error ends nothing, unless the first run found no images
-    for a reason that will not pass: that error is raised. ``shows_lines`` is whether a line is printed after each run.
+    ``run_once`` returns the report and the error of a run. An error ends nothing, unless the first run could not list
+    its source for a reason that will not pass: that is raised. ``shows_lines`` is whether a line is printed after each.
     """
     from anyio import sleep
 
@@ -45,7 +45,7 @@ async def watch(
         number += 1
         report, error = await run_once()
         failures = 0 if error is None else failures + 1
-        if number == 1 and error is not None and not report.results and not error.temporary:
+        if number == 1 and error is not None and _will_not_pass(error):
             raise error
         if error is not None:
             log("error", str(error))
@@ -53,6 +53,13 @@ async def watch(
         if shows_lines:
             emit_notice(round_line(number, report, seconds, failed=error is not None))
         await sleep(seconds)
+
+
+def _will_not_pass(error: PyskopeoError) -> bool:
+    """Return whether an error is about what was asked for, and not about single images or the network."""
+    from ..syncing.sync_request import SyncFailed
+
+    return not error.temporary and not isinstance(error, SyncFailed)
 
 
 def round_line(

@@ -16,7 +16,7 @@ from .retry_after import parse_retry_after
 
 _NUMBER = r'[ \t]*"?([0-9]{1,15})"?'
 _WINDOW = r";[ \t]*w=([0-9]{1,9})"
-_LONGEST = 7 * 86400.0  # seconds that are believed
+_LONGEST = 86400.0  # seconds that are believed
 # Seconds. Without a time of the reset a server is asked again so often, at most as often as its period.
 _ASK_AGAIN = 900.0
 # A number of seconds since 1970 rather than from now.

@@ -19,8 +19,9 @@ What refers to a digest is listed ("Listing Referrers") from the manifests with 
 Manifests are verified before they are sent. Blobs are verified by clients, except for those behind
 symbolic links, which are verified once so that links cannot expose other files.
 
-There is no TLS and no authentication here: anyone with access to the address can read, and with ``writable`` write. A
-middleware may decide who may do what, by `serve.paths` and ``pyskopeo.may`` (`RegistryApp`).
+There is no TLS and no authentication here: anyone with access to the address can read, and with ``writable`` write.
+`serve.guard.guarded` puts before it what a server in the open needs: logins and rights (`serve.login_files`), limits,
+metrics and an access log. A middleware decides who may do what by ``pyskopeo.may`` (`RegistryApp`).
 """
 
 from __future__ import annotations

@@ -53,6 +53,8 @@ def _query(raw: bytes) -> str:
 
 def _plain(text: str, limit: int) -> str:
     """Return text that stays in its line and its quotes."""
+    if len(text) <= limit and text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
+        return text
     escaped = "".join(
         one if " " <= one <= "~" and one not in '"\\' else one.encode("unicode_escape").decode().replace('"', "\\x22")
         for one in text[:limit]

@@ -71,9 +71,10 @@ class Passwords:
     def is_known(self, user: str, password: str) -> bool:
         """Return whether this password was found to be right before; takes microseconds."""
         key = self._key_of(user, password)
-        if key not in self._right:
+        try:
+            self._right.move_to_end(key)
+        except KeyError:  # or another thread has just dropped it
             return False
-        self._right.move_to_end(key)
         return True
 
     def check(self, user: str, password: str) -> bool:

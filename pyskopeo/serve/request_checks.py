@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 _CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-_LONGEST_PATH, _LONGEST_QUERY, _MOST_FIELDS, _MOST_HEADERS = 1024, 4096, 20, 100
+_LONGEST_PATH, _LONGEST_QUERY, _MOST_FIELDS = 1024, 4096, 20
+_LONGEST_HEADER, _MOST_HEADERS = 8192, 100
 # What names, tags, digests and identifiers of uploads consist of. Nothing needs to be encoded but a colon, and who
 # encodes a slash wants to be understood differently by a proxy and by us.
 _PATH = re.compile(rb"/(?:[A-Za-z0-9._~:@+=/-]|%3[Aa])*")
@@ -40,6 +41,8 @@ def _odd_headers(scope: Scope, method: str) -> Refusal | None:
     for name, value in headers:
         if name in (b"host", b"content-length", b"transfer-encoding", b"authorization") and name in found:
             return Refusal(400, "UNSUPPORTED", f"there are two headers {name.decode()}", closes=True)
+        if len(value) > _LONGEST_HEADER:  # h11 takes one that comes in one piece, whatever its length
+            return Refusal(431, "UNSUPPORTED", "a header is too long", closes=True)
         found[name] = value
     if b"transfer-encoding" in found and b"content-length" in found:
         # A proxy before us may take the other one for the end of the request (RFC 9112, section 6.1).

@@ -61,7 +61,10 @@ class TlsFiles:
     def __init__(self, certificate: Path, key: Path) -> None:
         self._paths = (certificate, key)
         self._state = _state_of(self._paths)
-        self.context = self._load()
+        self.context = self._current = self._load()
+        # To load new files into a context that is in use would leave it with a new certificate and an old key for
+        # a moment. OpenSSL also asks this where the client sends no name.
+        self.context.sni_callback = self._use_current
 
     def refresh(self) -> None:
         """Use new files for new connections; see `Watched`."""
@@ -69,8 +72,10 @@ class TlsFiles:
         if state == self._state:
             return
         self._state = state
-        self._load()  # elsewhere first: a context that has failed half-way has a certificate without its key
-        self._load_into(self.context)
+        self._current = self._load()
+
+    def _use_current(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+        connection.context = self._current
 
     def _load(self) -> ssl.SSLContext:
         import ssl
@@ -78,10 +83,10 @@ class TlsFiles:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion[_HANDSHAKE_VERSION]
         context.set_alpn_protocols(["http/1.1"])
-        self._load_into(context)
+        self._load_files(context)
         return context
 
-    def _load_into(self, context: ssl.SSLContext) -> None:
+    def _load_files(self, context: ssl.SSLContext) -> None:
         certificate, key = self._paths
 
         def ask() -> str:

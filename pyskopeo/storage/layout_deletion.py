@@ -51,29 +51,37 @@ async def delete_image(
     Raises `NotFound`, `PathNotFound`, `StorageFailed`, and `InvalidContent` if a manifest of the layout cannot be read:
     then nothing is deleted, since blobs that it needs are not known.
     """
+    return await delete_images(root, [name], shared=shared, dry_run=dry_run, on_wait=on_wait)
+
+
+async def delete_images(
+    root: Path, names: Sequence[str], *,
+    shared: Path | None = None, dry_run: bool = False, on_wait: Callable[[], None] | None = None,
+) -> LayoutDeletion:  # fmt: skip
+    """Delete several images as `delete_image` does, in one change of the index; all manifests are read only once."""
     files, index = DirectoryFiles(root, shared), IndexFile(root)
     try:
         current = index.read()
     except NotFound as error:
         raise PathNotFound(str(error)) from None
     if dry_run:
-        return _plan(current, name, root, files)[1]
+        return _plan(current, names, root, files)[1]
     blobs = root / "blobs"
     if not blobs.is_dir():
-        return await _delete_entries(index, name, root, files)
+        return await _delete_entries(index, names, root, files)
     async with locked(blobs, on_wait=on_wait):
-        deletion = await _delete_entries(index, name, root, files)
+        deletion = await _delete_entries(index, names, root, files)
         for digest, _ in deletion.blobs:
             with storage_errors(f"deleting blob {digest} of {root}"):
                 (blobs / digest_name(digest)).unlink(missing_ok=True)
     return deletion
 
 
-async def _delete_entries(index: IndexFile, name: str, root: Path, files: DirectoryFiles) -> LayoutDeletion:
+async def _delete_entries(index: IndexFile, names: Sequence[str], root: Path, files: DirectoryFiles) -> LayoutDeletion:
     planned: list[LayoutDeletion] = []
 
     def change(current: LayoutIndex) -> LayoutIndex:
-        kept, deletion = _plan(current, name, root, files)
+        kept, deletion = _plan(current, names, root, files)
         planned.append(deletion)
         return kept
 
@@ -81,9 +89,12 @@ async def _delete_entries(index: IndexFile, name: str, root: Path, files: Direct
     return planned[0]
 
 
-def _plan(index: LayoutIndex, name: str, root: Path, files: DirectoryFiles) -> tuple[LayoutIndex, LayoutDeletion]:
-    """Return the index without an image, and what is to be deleted with it."""
-    positions = _with_what_belongs(index, index.find_positions(name, str(root)), files)
+def _plan(
+    index: LayoutIndex, names: Iterable[str], root: Path, files: DirectoryFiles
+) -> tuple[LayoutIndex, LayoutDeletion]:
+    """Return the index without some images, and what is to be deleted with them."""
+    found = dict.fromkeys(position for name in names for position in index.find_positions(name, str(root)))
+    positions = _with_what_belongs(index, list(found), files)
     kept, entries = index.without(positions), tuple(index.descriptors[position] for position in positions)
     unneeded = _reachable(files, entries) - _reachable(files, kept.descriptors)
     blobs, awaited = [], awaited_blobs(root)

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import DestinationRefused, NotFound, PathNotFound, PyskopeoError, Unsupported
+from ..errors import DestinationRefused, PyskopeoError, Unsupported
 from ..streams.concurrency import each
 from ..transports import parse_image_name
 from . import registry_queries
@@ -77,9 +77,11 @@ class SurplusDeletion:
         if gone and not request.dry_run:
             if request.destination_transport == "docker":
                 await self._delete_from_registries(gone)
+            elif request.destination_transport == "oci":
+                await self._delete_from_layout(gone)
             else:
                 for one in gone:
-                    await self._attempt(one, self._delete_locally)
+                    await self._attempt(one, self._delete_directory)
             await self._record.save()
 
     async def _confirmed(self, found: Sequence[SurplusImage]) -> list[SurplusImage]:
@@ -136,32 +138,58 @@ class SurplusDeletion:
         )
         return True
 
-    async def _delete_locally(self, one: SurplusImage) -> bool:
-        """Delete an image of a layout or a directory; return whether it is gone."""
-        from ..storage.directory_deletion import delete_directory_image
-        from ..storage.layout_deletion import delete_image
-        from ..streams.cancellation import run_in_thread
-        from ..transports.directory import DirReference
-        from ..transports.oci import OciReference
-
+    async def _is_ours(self, one: SurplusImage) -> bool | None:
+        """Return whether a local image is still the copy, None if there is none; raises `DestinationRefused`."""
         name = parse_image_name(one.image.destination)
         manifest = await root_manifest(name, self._writing)
         if manifest is None:
             if is_occupied(name, self._writing):
                 raise DestinationRefused("it cannot be read, so that it is not known to be the copy")
+            return None
+        return not self._is_other(one, manifest.digest)
+
+    async def _delete_from_layout(self, gone: Sequence[SurplusImage]) -> None:
+        """Delete images of a layout, whose manifests are all read only once."""
+        from ..storage.layout_deletion import delete_images
+
+        ours: list[SurplusImage] = []
+
+        async def look(one: SurplusImage) -> bool:
+            found = await self._is_ours(one)
+            if found:
+                ours.append(one)
+            return found is None
+
+        for one in gone:
+            await self._attempt(one, look)
+        failures: list[PyskopeoError] = []
+        try:
+            if ours:
+                names = [one.key for one in ours]
+                await delete_images(
+                    Path(self._request.destination), names, shared=self._writing.storage.shared_blobs
+                )
+        except PyskopeoError as error:
+            failures.append(error)
+
+        async def end(_: SurplusImage) -> bool:
+            for error in failures:
+                raise error
             return True
-        if self._is_other(one, manifest.digest):
-            return False
-        if isinstance(name, OciReference):
-            shared = self._writing.storage.shared_blobs
-            try:
-                await delete_image(name.path, name.name, shared=shared)
-            except (NotFound, PathNotFound):
-                return True
-        elif isinstance(name, DirReference):
-            path = name.path
-            await run_in_thread(lambda: delete_directory_image(path, Path(self._request.destination)))
-        return True
+
+        for one in ours:
+            await self._attempt(one, end)
+
+    async def _delete_directory(self, one: SurplusImage) -> bool:
+        """Delete the image in a directory; return whether it is gone."""
+        from ..storage.directory_deletion import delete_directory_image
+        from ..streams.cancellation import run_in_thread
+
+        found = await self._is_ours(one)
+        if found:
+            path, root = Path(one.image.destination.removeprefix("dir:")), Path(self._request.destination)
+            await run_in_thread(lambda: delete_directory_image(path, root))
+        return found is not False
 
     async def _delete_from_registries(self, gone: Sequence[SurplusImage]) -> None:
         """Delete images of registries, each repository by itself."""

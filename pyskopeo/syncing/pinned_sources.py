@@ -19,6 +19,11 @@ def pinned_source(image: SyncImage) -> ImageReference:
     """
     named = parse_image_name(image.source)
     reference = named.reference
-    if image.pinned is None or reference is None or reference.digest is not None:
+    if reference is None or not is_pinned_by_plan(image):
         return named
     return parse_image_name(f"docker://{replace(reference, tag='', digest=image.pinned)}")
+
+
+def is_pinned_by_plan(image: SyncImage) -> bool:
+    """Return whether a plan says the digest of an image of a registry, and its name does not."""
+    return image.pinned is not None and image.source.startswith("docker://") and "@" not in image.source

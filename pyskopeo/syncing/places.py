@@ -15,7 +15,7 @@ def split_place(name: str) -> tuple[str, str]:
     A registry is ``docker://HOST[/PATH]``. Raises `InvalidName`.
     """
     transport, colon, place = name.partition(":")
-    if not colon or not place:
+    if not (transport and colon and place):
         raise InvalidName(f'invalid name "{name}": want TRANSPORT:PLACE, as in docker://example.com/team or oci:images')
     if transport != "docker":
         return transport, place

@@ -186,10 +186,21 @@ class _Planning:
         list_tags = partial(registry_queries.list_tags, manifests=True)
         lister = SourceLister(access, list_tags, share, self._report, guard=self._request.guard)
         await lister.add_parts(self._request)
+        self._warn_about_settings(lister, access)
         together: dict[tuple[str, int], list[SourcePart]] = {}
         for part in lister.parts:
             together.setdefault((part.name, id(part.access)), []).append(part)
         self._parts, self._lister = list(together.values()), lister
+
+    def _warn_about_settings(self, lister: SourceLister, access: Access) -> None:
+        """Report each registry that a YAML file has settings for, which a plan does not have."""
+        registries = {
+            part.name.partition("/")[0] for part in lister.parts
+            if part.access.keychain is not access.keychain or part.access.trust is not access.trust
+        }  # fmt: skip
+        for registry in sorted(registries):
+            text = "The file's settings for this registry are not in the plan: log in where it runs, and give flags"
+            self._report(LogMessage("warning", text, (("registry", registry),)))
 
     async def run(self, add: Callable[[list[PlannedImage]], Awaitable[None]]) -> None:
         """Call ``add`` with the images of each part, in the order of the source; several are planned at once."""

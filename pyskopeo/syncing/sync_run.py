@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..engine.policy_check import needs_signatures
 from ..engine.run import CopyOptions, copy
-from ..errors import DestinationRefused, PolicyRejected, PyskopeoError, RegistryError, first_error
+from ..errors import DestinationRefused, NotFound, PolicyRejected, PyskopeoError, RegistryError, first_error
 from ..http.request_quota import RequestQuotas
 from ..model.events import CopyFinished
 from ..model.referrer import is_referrers_tag
@@ -16,7 +16,7 @@ from ..transports import parse_image_name
 from .image_queue import ImageQueue
 from .local_images import is_occupied, remove_leftovers, root_manifest
 from .overwriting import NO_IMAGE_DIRECTORY, UnchangedOnly, check_source, is_replaceable, refused, source_identity
-from .pinned_sources import pinned_source
+from .pinned_sources import is_pinned_by_plan, pinned_source
 from .presence import PresenceCheck
 from .record import Entry, Record
 from .shared_blobs import SharedBlobs
@@ -238,7 +238,10 @@ class SyncRun:
 
 
 def _with_hint(image: SyncImage, error: PyskopeoError) -> PyskopeoError:
-    """Return an error that says, of a tag which belongs to another image and is refused, how it can be copied."""
+    """Return an error that says what to do: about a tag which belongs to another image and is refused, or a plan."""
+    if isinstance(error, NotFound) and is_pinned_by_plan(image):
+        error.args = (f"{error}; it was planned with this digest, which is not there any more: make a new plan",)
+        return error
     if not (isinstance(error, PolicyRejected) and image.whole):
         return error
     flag = "--referrers" if is_referrers_tag(image.source.rpartition(":")[2]) else "--cosign-tags"

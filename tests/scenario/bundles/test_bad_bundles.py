@@ -5,12 +5,14 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pyskopeo.bundles import reading
 from tests.scenario.bundles.making import IMAGES, apply, changed, create, image, listed, made, members
 from tests.support.cli import fatal, pyskopeo_here, succeed
 from tests.support.sigstore_keys import write_sigstore_key
@@ -84,6 +86,37 @@ class TestDamaged:
         os.truncate(bundle, content.index(LAYER.encode()) + more)
         assert reason in fatal(apply(f"docker://{mirror.host}", bundle))
         assert mirror.log == []
+
+    def test_names_in_it_lead_nowhere(self, bundle: Path, tmp_path: Path) -> None:
+        """Nothing is unpacked; a link in the place of a blob leads to a member only."""
+        with tarfile.open(bundle, "a") as archive:
+            for name, kind, link in (
+                ("../evil", tarfile.REGTYPE, ""), ("/tmp/evil", tarfile.REGTYPE, ""), ("device", tarfile.CHRTYPE, ""),
+                ("blobs/sha256/" + "0" * 64, tarfile.SYMTYPE, "/etc/passwd"),
+            ):  # fmt: skip
+                info = tarfile.TarInfo(name)
+                info.type, info.linkname = kind, link
+                archive.addfile(info)
+        before = set(tree(tmp_path))
+        succeed(apply(f"oci:{tmp_path}/l", bundle))
+        new = set(tree(tmp_path)) - before
+        assert {name.partition("/")[0] for name in new} == {"l"}
+        assert not any("0" * 64 in name for name in new)
+
+    def test_a_blob_that_says_it_is_huge(self, bundle: Path, tmp_path: Path) -> None:
+        content = bytearray(bundle.read_bytes())
+        start = content.index(LAYER.encode())
+        info = tarfile.TarInfo(LAYER)
+        info.size = 2**42
+        content[start : start + 512] = info.tobuf(tarfile.GNU_FORMAT)
+        bundle.write_bytes(content)
+        assert "is a damaged tar archive: unexpected end of data" in fatal(apply(f"oci:{tmp_path}/l", bundle))
+        assert not (tmp_path / "l").exists()
+
+    def test_contents_without_end(self, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(reading, "CONTENTS_LIMIT", 1000)
+        for path in (bundle, bundle.with_name("b.manifest")):
+            assert "is over the limit of 1000 bytes" in fatal(pyskopeo_here("bundle", "diff", path, path))
 
     def test_an_index_for_other_programs_that_differs(self, bundle: Path) -> None:
         changed(bundle, edited("index.json", lambda d: d["manifests"].pop()))

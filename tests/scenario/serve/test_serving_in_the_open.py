@@ -7,11 +7,15 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
+import anyio
 import httpx
 import pytest
 
+from pyskopeo.serve import server
+from pyskopeo.serve.watched_file import TlsFiles
 from tests.support.cli import fatal, pyskopeo_here
 from tests.support.images import build
 from tests.support.outputs import write_layout
@@ -180,3 +184,31 @@ def test_a_second_signal_ends_them(registry: Served) -> None:
         with suppress(ConnectionError):
             assert not connection.recv(1000)
     assert not any("Traceback" in line or "error" in line for line in registry.lines), registry.lines
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_handshake_that_does_not_go_on(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "HANDSHAKE_SECONDS", 0.2)
+    pair = authority.server("handshake").pair
+    addresses: list[int] = []
+    control = server.ServerControl()
+
+    async def app(_scope: object, _receive: object, _send: object) -> None:
+        pytest.fail("a request without a handshake")
+
+    def ready(_host: str, port: int) -> None:
+        addresses.append(port)
+
+    async with anyio.create_task_group() as tasks:
+        tls = TlsFiles(pair.certificate, pair.key).context
+        tasks.start_soon(
+            partial(server.serve_application, app, "127.0.0.1", 0, on_ready=ready, tls=tls, control=control)
+        )
+        with anyio.fail_after(15):
+            while not addresses:  # noqa: ASYNC110 - the server tells it
+                await anyio.sleep(0.01)
+            async with await anyio.connect_tcp("127.0.0.1", addresses[0]) as silent:
+                with pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
+                    await silent.receive()
+        control.stop()

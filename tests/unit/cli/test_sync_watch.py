@@ -8,8 +8,8 @@ import anyio
 import pytest
 
 from pyskopeo.cli.sync_watch import next_wait, round_line, watch
-from pyskopeo.errors import InvalidInput, NetworkError, PyskopeoError
-from pyskopeo.syncing.sync_request import ImageResult, SyncImage, SyncReport
+from pyskopeo.errors import ConnectionFailed, InvalidInput, NetworkError, PathNotFound, PyskopeoError
+from pyskopeo.syncing.sync_request import ImageResult, SyncFailed, SyncImage, SyncReport
 
 pytestmark = pytest.mark.anyio
 REPORT = SyncReport((ImageResult(SyncImage("dir:a", "oci:b:a"), "copied", None, 2048),), 1, 1, 75.0)
@@ -43,7 +43,8 @@ class EnoughError(Exception):
 
 
 async def test_it_goes_on_after_failures(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    results: list[PyskopeoError | None] = [None, NetworkError("down"), InvalidInput("nothing there"), None]
+    failed = SyncFailed("one image failed", report=REPORT)
+    results: list[PyskopeoError | None] = [None, NetworkError("down"), InvalidInput("nothing there"), None, failed]
     waits: list[float] = []
 
     async def sleep(seconds: float) -> None:
@@ -57,18 +58,33 @@ async def test_it_goes_on_after_failures(monkeypatch: pytest.MonkeyPatch, capsys
     monkeypatch.setattr(anyio, "sleep", sleep)
     with pytest.raises(EnoughError):
         await watch(run_once, 100.0, shows_lines=True)
-    for found, least in zip(waits, (100.0, 100.0, 200.0, 100.0), strict=True):
+    for found, least in zip(waits, (100.0, 100.0, 200.0, 100.0, 100.0), strict=True):
         assert least <= found <= least * 1.1
     lines = capsys.readouterr().err.splitlines()
     assert [line.split(" at ")[0] for line in lines if line.startswith("Run ")] == [
-        "Run 1 done", "Run 2 failed", "Run 3 failed", "Run 4 done"
+        "Run 1 done", "Run 2 failed", "Run 3 failed", "Run 4 done", "Run 5 failed"
     ]  # fmt: skip
     assert any('level=error msg="down"' in line for line in lines)
 
 
-async def test_what_cannot_be_right_ends_the_first_run() -> None:
-    async def run_once() -> tuple[SyncReport, PyskopeoError | None]:
-        return SyncReport((), 0), InvalidInput("no such transport")
+@pytest.mark.parametrize(
+    ("error", "ends"),
+    [
+        (InvalidInput("no such transport"), True),
+        (PathNotFound("no such directory"), True),
+        (ConnectionFailed("not up yet", host="h.example"), False),
+        (SyncFailed("a source could not be listed", report=SyncReport((), 0)), False),
+    ],
+)
+async def test_what_cannot_be_right_ends_the_first_run(
+    error: PyskopeoError, ends: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def sleep(seconds: float) -> None:
+        raise EnoughError
 
-    with pytest.raises(InvalidInput, match="no such transport"):
+    async def run_once() -> tuple[SyncReport, PyskopeoError | None]:
+        return SyncReport((), 0), error
+
+    monkeypatch.setattr(anyio, "sleep", sleep)
+    with pytest.raises(type(error) if ends else EnoughError):
         await watch(run_once, 100.0, shows_lines=True)

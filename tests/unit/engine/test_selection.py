@@ -75,6 +75,11 @@ class TestWantedChildren:
         found = selected_children(self.index, parse_selection(platforms, platform=AMD64))
         assert list(found) == [self.index.manifests[n] for n in positions]
 
+    def test_by_digests(self) -> None:
+        wanted = frozenset(self.index.manifests[n].digest for n in (4, 0))
+        found = selected_children(self.index, Selection(AMD64, "digests", digests=wanted))
+        assert list(found) == [self.index.manifests[n] for n in (0, 4)]
+
     def test_no_match_says_what_there_is(self) -> None:
         index = index_of(entry(0, "linux/arm/v6"), entry(1, "windows/amd64"), entry(2, "linux/arm/v6"))
         with pytest.raises(NoMatchingPlatform) as caught:

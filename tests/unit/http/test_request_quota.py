@@ -28,8 +28,8 @@ NOW = 1_800_000_000.0
         # nonsense
         ({"ratelimit-limit": "many", "ratelimit-remaining": "-3", "ratelimit-reset": "soon"}, RequestQuota()),
         ({"ratelimit-remaining": "0;w=99999999999999", "ratelimit-reset": "9" * 40},
-         RequestQuota(None, 0, 604800.0, 604800.0)),
-        ({"ratelimit-remaining": "0", "ratelimit-reset": "99999999"}, RequestQuota(None, 0, None, 604800.0)),
+         RequestQuota(None, 0, 86400.0, 86400.0)),
+        ({"ratelimit-remaining": "0", "ratelimit-reset": "99999999"}, RequestQuota(None, 0, None, 86400.0)),
         ({"ratelimit-remaining": "\u0663"}, RequestQuota()),
     ],
 )  # fmt: skip
@@ -46,7 +46,7 @@ def test_headers(headers: dict[str, str], quota: RequestQuota) -> None:
         (RequestQuota(100, 0, 60.0), None, 60.0),
         (RequestQuota(100, 0, 60.0, 5.0), None, 5.0),
         (RequestQuota(100, 0, 60.0, 5.0), 120.0, 120.0),
-        (RequestQuota(), 10.0**9, 604800.0),
+        (RequestQuota(), 10.0**9, 86400.0),
     ],
 )
 def test_how_long_to_wait(quota: RequestQuota, retry_after: float | None, wait: float | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import anyio
 import bcrypt
 import pytest
 
+from pyskopeo.errors import Unsupported
 from pyskopeo.serve import authentication, failed_logins, issued_tokens
 from pyskopeo.serve.authentication import Authentication
 from pyskopeo.serve.failed_logins import client_of
@@ -267,3 +269,16 @@ def test_the_clients_that_are_remembered_are_bounded(monkeypatch: pytest.MonkeyP
     for number in range(10):
         failed.failed(str(number))
     assert len(failed._failures) == 3
+
+
+def test_passwords_need_bcrypt(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "bcrypt", None)
+    with pytest.raises(Unsupported, match=r"^passwords need bcrypt: pip install 'pyskopeo\[serve\]'$"):
+        place.guard()
+
+
+async def test_metrics_need_prometheus_client(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    answered = await ask(place.guard(), "GET", "/metrics", ALICE)
+    assert (answered.status, answered.code) == (501, "UNSUPPORTED")
+    assert b"pip install 'pyskopeo[serve]'" in answered.body

@@ -55,6 +55,7 @@ async def test_paths_and_methods(method: str, target: str, status: int) -> None:
         ([("Host", "other")], 400, True),
         ([("Authorization", "Basic YTpi"), ("Authorization", "Basic YTpj")], 400, True),
         ([("X", "y")] * 100, 431, True),
+        ([("X", "y" * 9000)], 431, True),
         ([("Origin", "http://evil.example")], 403, False),
     ],
 )
