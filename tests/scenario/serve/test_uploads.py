@@ -18,7 +18,7 @@ from pyskopeo.storage.partial_files import partial_name
 from tests.support.images import digest_of
 from tests.support.registry_pushes import EMPTY_CONFIG, begin, manifest, push_blob, push_image, push_manifest
 from tests.support.serving import client, code_of
-from tests.support.system_calls import DiskFull, SystemCalls
+from tests.support.system_calls import DiskFull, Failing, SystemCalls
 
 from .conftest import running
 
@@ -284,3 +284,48 @@ async def test_what_killed_servers_leave_does_no_harm(layout: Path) -> None:
     async with client(layout, writable=True) as http:
         location = await begin(http, "app")
     assert uploads(layout) == sorted((location.rpartition("/")[2], f"{location.rpartition('/')[2]}.json"))
+
+
+async def test_a_chunk_without_a_length_has_what_its_range_says(http: httpx.AsyncClient) -> None:
+    location = await begin(http, "app")
+    await http.patch(location, content=b"first ")
+    for content in (b"ab", b"abcd"):
+        answer = await http.patch(location, content=pieces(content), headers={"content-range": "6-8"})
+        assert (answer.status_code, code_of(answer)) == (400, "SIZE_INVALID")
+        assert (await http.get(location)).headers["range"] == "0-5"
+    answer = await http.patch(location, content=pieces(b"abc"), headers={"content-range": "6-8"})
+    assert (answer.status_code, answer.headers["range"]) == (202, "0-8")
+    assert (await http.put(location, params={"digest": digest_of(b"first abc")})).status_code == 201
+
+
+async def test_an_upload_that_cannot_begin_or_end(layout: Path, http: httpx.AsyncClient) -> None:
+    with SystemCalls(DiskFull(10)):
+        answer = await http.post("/v2/app/blobs/uploads/")
+    assert (answer.status_code, code_of(answer), uploads(layout)) == (507, "UNKNOWN", [])
+    location = await begin(http, "app")
+    await http.patch(location, content=CONTENT)
+    with SystemCalls(Failing(("replace",), 0)):
+        answer = await http.put(location, params={"digest": DIGEST})
+    assert (answer.status_code, code_of(answer), uploads(layout)) == (500, "UNKNOWN", [])
+    assert blobs(layout) == set()
+    assert (await http.get(f"/v2/app/blobs/{DIGEST}")).status_code == 404
+
+
+async def test_the_file_of_an_upload_is_no_link(layout: Path, http: httpx.AsyncClient, tmp_path: Path) -> None:
+    location = await begin(http, "app")
+    path, secret = layout / "registry" / "uploads" / location.rpartition("/")[2], tmp_path / "secret"
+    secret.write_bytes(b"secret")
+    path.unlink()
+    path.symlink_to(secret)
+    answer = await http.put(location, params={"digest": digest_of(b"secret!")}, content=b"!")
+    assert answer.status_code == 500
+    assert secret.read_bytes() == b"secret"
+
+
+async def test_forgotten_hashes_are_made_again(http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry_uploads, "_MAX_HASHES", 1)
+    locations = [await begin(http, "app") for _ in range(3)]
+    for location in (*locations, *locations):
+        await http.patch(location, content=b"again ")
+    for location in locations:
+        assert (await http.put(location, params={"digest": digest_of(b"again again ")})).status_code == 201
