@@ -1,4 +1,4 @@
-"""The demonstration of ``scripts/demo``: serve an image, pull it twice, and verify the results independently."""
+"""The demonstration of ``scripts/demo``: serve an image, pull it twice, push it, and verify that independently."""
 
 from __future__ import annotations
 
@@ -46,14 +46,20 @@ def main() -> int:
             _check_archive(work / "app.tar", image)
             print("\n5. What it is")
             _run("inspect", "--tls-verify=false", "--format", "{{.Name}} {{.Architecture}} {{.Digest}}", source)
+        print("\n6. Pushing it to a registry that takes pushes: `serve --writable`")
+        with _served(work / "registry", "--writable") as address:
+            target = f"docker://{address}/team/app:1.0"
+            _run("copy", "--dest-tls-verify=false", "--preserve-digests", f"oci:{work}/layout:1.0", target)
+            _run("inspect", "--tls-verify=false", "--format", "{{.Name}} {{.Digest}}", target)
+        _check_layout(work / "registry", image)
     print("\nAll of it verified. Yours next: scripts/demo copy docker://alpine oci:alpine:latest")
     return 0
 
 
 @contextmanager
-def _served(layout: Path) -> Iterator[str]:
+def _served(layout: Path, *flags: str) -> Iterator[str]:
     """Serve a layout with the embedded registry; yield its ``host:port``."""
-    words = [str(COMMAND), "serve", f"oci:{layout}", "--listen", "127.0.0.1:0"]
+    words = [str(COMMAND), "serve", f"oci:{layout}", "--listen", "127.0.0.1:0", *flags]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout is not None

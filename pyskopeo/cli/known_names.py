@@ -57,8 +57,8 @@ _FLAGS = """
     offline old-base older-than on-rate-limit os os-feature os-version out output output-prefix override-arch
     override-os override-variant overwrite
     partial-age passphrase-file password password-stdin path plan platform platform-digest platform-names platforms
-    policy preserve-digests preserve-owner preserve-setuid print-digest profile progress public-key-file
-    public-url
+    policy preserve-digests preserve-owner preserve-setuid print-digest profile progress proxy proxy-fresh
+    public-key-file public-url
     quiet
     range-parts range-size raw receipt referrers registries-conf registries.d registry-token
     remove-list-signatures remove-signatures report require-referrer require-signed response-timeout retry-delay

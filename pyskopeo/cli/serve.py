@@ -13,11 +13,14 @@ from ..fast_dataclass import dataclass
 from . import serve_flags
 from .command import Command
 from .flags import Flag, Parsed, UsageError, boolean
+from .proxy_flags import PROXY, ProxyOptions
 from .serve_flags import GuardOptions, listen_address
 from .standard_streams import notice
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
+
+    from ..serve.metrics import ServerMetrics
 
 _DEFAULT = "127.0.0.1:5000"
 
@@ -36,15 +39,18 @@ class ServeOptions:
     writable: bool
     store: bool
     guard: GuardOptions
+    proxy: ProxyOptions | None
 
     @classmethod
     def of(cls, parsed: Parsed) -> ServeOptions:
         """Read the options; raises `InvalidInput`."""
         host, port = listen_address("listen", parsed.get("listen", str))
         timeout, writable = parsed.get("command-timeout", float), parsed.get("writable", bool)
-        guard = GuardOptions.of(parsed, host)
+        guard, proxy = GuardOptions.of(parsed, host), ProxyOptions.of(parsed)
+        if writable and proxy is not None:
+            raise UsageError("--writable and --proxy are mutually exclusive: a cache takes no pushes")
         layout, store = _place(parsed)
-        return cls(layout, host, port, timeout, writable, store, guard)
+        return cls(layout, host, port, timeout, writable, store, guard, proxy)
 
 
 def run(options: ServeOptions) -> int:
@@ -54,14 +60,19 @@ def run(options: ServeOptions) -> int:
 
     ready = partial(_print_address, options)
     listening = Listening(options.host, options.port, options.timeout, ready)
-    opened = partial(_open_application, options)
-    serve_until_told(opened, listening, options.guard, ServerMetrics(), partial(_problem, options))
+    metrics = ServerMetrics()
+    opened = partial(_open_application, options, metrics)
+    serve_until_told(opened, listening, options.guard, metrics, partial(_problem, options))
     return 0
 
 
 @asynccontextmanager
-async def _open_application(options: ServeOptions) -> AsyncIterator[ASGIApp]:
+async def _open_application(options: ServeOptions, metrics: ServerMetrics) -> AsyncIterator[ASGIApp]:
     """Yield what serves the images."""
+    if options.proxy is not None:
+        async with options.proxy.open(options.layout, metrics) as proxy:
+            yield proxy
+        return
     from anyio import to_thread
 
     from ..serve import application
@@ -75,12 +86,16 @@ async def _open_application(options: ServeOptions) -> AsyncIterator[ASGIApp]:
 
 def _problem(options: ServeOptions) -> str:
     """Return what keeps the server from its work, for /healthz; "" if nothing does."""
+    if options.proxy is not None:  # which passes on what it cannot store
+        return ""
     return "" if options.layout.is_dir() else "the layout is not there"
 
 
 def _how(options: ServeOptions) -> str:
     if options.writable:
         return "takes pushes"
+    if options.proxy is not None:
+        return f"a cache of {options.proxy}"
     from ..storage.blob_links import is_registry_layout
 
     is_registry = options.store or is_registry_layout(options.layout)
@@ -124,6 +139,11 @@ COMMAND = Command(
         "Without LAYOUT the content store of --store DIR is served: all that was copied through it, or pushed, by\n"
         "its full name, such as docker.io/library/alpine.\n"
         "\n"
+        "With --proxy it is a cache of other registries in that place: what is asked for is fetched once, with the\n"
+        "logins of this user, and served while the other registry is down. Names are those of the first registry,\n"
+        "or begin with HOST/, so that it can be a mirror in registries.conf, for dockerd and for containerd (which\n"
+        "sends ?ns=HOST). Whoever may ask it may read what these logins can read.\n"
+        "\n"
         "Beyond this machine it is served only with logins (--htpasswd, --token-file) or with --insecure-listen.\n"
         "Files of logins, rules and certificates are read again when they change, and at SIGHUP. /healthz and\n"
         "/metrics (for users, where there are logins) say how the server is.\n"
@@ -134,6 +154,7 @@ COMMAND = Command(
         "pyskopeo serve oci:mirror --listen 127.0.0.1:5000",
         "pyskopeo serve oci:registry --writable",
         "pyskopeo serve --store /var/cache/images",
+        "pyskopeo serve oci:cache --proxy docker.io --proxy quay.io",
         "pyskopeo serve oci:images --writable --listen 0.0.0.0:443 --htpasswd users --tls-cert c.pem --tls-key k.pem",
     ),
     flags=(
@@ -141,7 +162,7 @@ COMMAND = Command(
              default=_DEFAULT, group="network"),
         Flag("writable", "take pushes and deletions; the layout is made if it is missing", read=boolean,
              default=False, group="destination"),
-        *serve_flags.ACCESS, *serve_flags.NETWORK, *serve_flags.RECORDS,
+        *PROXY, *serve_flags.ACCESS, *serve_flags.NETWORK, *serve_flags.RECORDS,
     ),
     read=ServeOptions.of,
     run=run,

@@ -80,7 +80,7 @@ async def head_manifest(session: Session, path: str, what: str) -> Digest | None
     async with closing(response):
         if response.status_code != 200:
             error = await session.response_error(response, b"", what)
-            error.retried = response.status_code not in _MAY_BE_ANSWERED_LATER
+            error.retried = error.retried or response.status_code not in _MAY_BE_ANSWERED_LATER
             raise error
         return stated_digest(response)
 

@@ -19,7 +19,7 @@ from .session import SendRequest, Session
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Sequence
+    from collections.abc import Callable
     from types import TracebackType
 
     import httpx
@@ -150,18 +150,21 @@ class SharedConnections:
     """Sessions that are shared by copies of many images, with their connections, tokens and pings.
 
     An async context manager, to be passed as `Network.connections`. All its sessions have the same `Access` except for
-    ``trust`` and ``report``, and tokens for the same ``actions``.
+    ``trust`` and ``report``, and tokens for the same ``actions``. ``on_response`` is called with the registry and the
+    header fields of each response of its own.
     """
 
-    def __init__(self, *, actions: str = "pull") -> None:
-        self._actions = actions
+    def __init__(
+        self, *, actions: str = "pull", on_response: Callable[[str, httpx.Headers], None] | None = None
+    ) -> None:  # fmt: skip
+        self._actions, self._on_response = actions, on_response
         self._transports: dict[tuple[str, Trust], HTTPTransport] = {}
         self._sessions: dict[tuple[str, str, Trust, Credentials | None, str], Session] = {}
         self._pings = Pings()
 
     def with_actions(self, actions: str) -> SharedConnections:
         """Return sessions with tokens for other actions over the connections of this object, which closes them."""
-        other = SharedConnections(actions=actions)
+        other = SharedConnections(actions=actions, on_response=self._on_response)
         other._transports, other._pings = self._transports, self._pings
         return other
 
@@ -170,7 +173,7 @@ class SharedConnections:
         given = access.keychain.credentials, access.keychain.registry_token
         key = (reference.registry, reference.repository, access.trust, *given)
         if key not in self._sessions:
-            send = self._send(reference, access)
+            send = self._noting(reference, self._send(reference, access))
             self._sessions[key] = Session(
                 reference, send, access, actions=self._actions, pings=access.network.pings or self._pings
             )
@@ -183,6 +186,19 @@ class SharedConnections:
         if key not in self._transports:
             self._transports[key] = _transport(reference, access)
         return self._transports[key].handle_async_request
+
+    def _noting(self, reference: Reference, send: SendRequest) -> SendRequest:
+        """Return what sends requests as ``send`` does, and has the responses of the registry itself noted."""
+        if (note := self._on_response) is None:
+            return send
+
+        async def noting(request: httpx.Request) -> httpx.Response:
+            response = await send(request)
+            if request.url.netloc.decode() == reference.api_host:
+                note(reference.registry, response.headers)
+            return response
+
+        return noting
 
     async def __aenter__(self) -> Self:
         return self

@@ -6,19 +6,20 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ..errors import TooLarge
+from ..errors import TooLarge, first_error
 from ..streams.cancellation import run_in_thread
 from .responses import refusal
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from anyio.streams.memory import MemoryObjectSendStream
     from starlette.requests import Request
 
     from ..storage.registry_uploads import Upload
 
-# Bytes that are collected before a worker thread writes and hashes them.
-_STEP = 512 * 1024
+# Bytes that are collected before a worker thread writes and hashes them, while as many are received.
+_STEP = 320 * 1024
 # Members of the scope that say whether a body is being read, and whether it has been read to its end.
 _BEGUN, _ENDED = "pyskopeo.body_begun", "pyskopeo.body_ended"
 # Bytes of the rest of a body that are read before an error is answered, so that the client reads the answer.
@@ -58,22 +59,53 @@ async def receive_into(request: Request, upload: Upload, limit: int | None) -> N
 
     Raises `TooLarge` when the upload has over ``limit`` bytes, `StorageFailed`, and `ClientDisconnect`.
     """
+    from anyio import create_memory_object_stream, create_task_group
+    from starlette.requests import ClientDisconnect
+
+    # What has arrived is written while the next bytes are received; without a buffer, so that memory is bounded.
+    full, to_write = create_memory_object_stream[list[bytes]](0)
+
+    async def write_all() -> None:
+        async with to_write:
+            async for pieces in to_write:
+                await run_in_thread(partial(_write, upload, pieces))
+
+    failure: Exception | None = None
+    with first_error():
+        async with create_task_group() as tasks:
+            tasks.start_soon(write_all)
+            async with full:
+                try:
+                    await _collect(request, full, None if limit is None else limit - upload.size, limit)
+                except (ClientDisconnect, TooLarge) as error:
+                    failure = error  # raised when what came before is written
+    if failure is not None:
+        raise failure
+
+
+async def _collect(
+    request: Request, full: MemoryObjectSendStream[list[bytes]], room: int | None, limit: int | None
+) -> None:
+    """Pass the pieces of a body on, some at once; also those that came before the client disconnected.
+
+    Raises `TooLarge` over ``room`` bytes, and `ClientDisconnect`.
+    """
     pieces: list[bytes] = []
-    size = 0
+    size = total = 0
     try:
         async for piece in _pieces(request):
             if piece:
                 pieces.append(piece)
-                size += len(piece)
-            if limit is not None and upload.size + size > limit:
+                size, total = size + len(piece), total + len(piece)
+            if room is not None and total > room:
                 pieces.clear()
-                raise TooLarge(f"the blob has over {limit} bytes", limit=limit)
+                raise TooLarge(f"the blob has over {limit} bytes", limit=limit or 0)
             if size >= _STEP:
-                written, pieces, size = pieces, [], 0
-                await run_in_thread(partial(_write, upload, written))
+                await full.send(pieces)
+                pieces, size = [], 0
     finally:
         if pieces:
-            await run_in_thread(partial(_write, upload, pieces))
+            await full.send(pieces)
 
 
 def _write(upload: Upload, pieces: list[bytes]) -> None:

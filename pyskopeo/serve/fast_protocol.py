@@ -77,7 +77,7 @@ class FastProtocol(BoundedConnection, HttpToolsProtocol):
         if self.scheme == "http":
             scope["extensions"] = {SEND_FILE: {}}
             send = partial(self._send, send)
-        await app(scope, receive, send)
+        await self.run(app, scope, receive, send)
 
     async def _send(self, send: Send, message: Message) -> None:
         if message["type"] != SEND_FILE:

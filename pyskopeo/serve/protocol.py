@@ -8,9 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from ..errors import PyskopeoError
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 # Seconds. A connection without a request under way is closed if the head of the next one is not complete in this time.
 # The size of a head is limited by h11, to 16 KiB.
@@ -37,6 +43,15 @@ class BoundedConnection(asyncio.Protocol):
     transport: asyncio.Transport
     waiting_since = 0.0
     _timer: asyncio.TimerHandle | None = None
+
+    async def run(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run an application for a request; a `PyskopeoError` means that its response cannot be completed."""
+        try:
+            await app(scope, receive, send)
+        except PyskopeoError:
+            self.transport.abort()
+            while (await receive())["type"] != "http.disconnect":
+                pass
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
         super().connection_made(transport)
@@ -121,6 +136,10 @@ class BoundedConnection(asyncio.Protocol):
 
 class BoundedProtocol(BoundedConnection, H11Protocol):
     """A connection whose requests are read by h11."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.app: Any = partial(self.run, self.app)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()  # this may begin the next request

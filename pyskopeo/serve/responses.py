@@ -6,11 +6,11 @@ import errno
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from io import FileIO
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ContentMismatch, PyskopeoError, RegistryError, StorageFailed, TooLarge, Unsupported
+from ..errors import ContentMismatch, PyskopeoError, RegistryError, StorageFailed, TooLarge, Unsupported, first_error
 from ..fast_dataclass import dataclass
 from ..model import mediatype
 from ..model.digest import Digest
@@ -30,7 +30,7 @@ _PAGE_SIZE = 3 * 1024 * 1024
 # Bytes that are read at once, in less time than it takes to have a thread do it.
 _SMALL = 128 * 1024
 # An extension of ASGI; see `fast_protocol`.
-_SEND_FILE = "http.response.zerocopysend"
+SEND_FILE = "http.response.zerocopysend"
 _COUNT = re.compile(r"[0-9]{1,9}", re.ASCII)
 # The longest page of tags or repositories; there is a Link to the next one.
 MAX_NAMES = 10_000
@@ -47,20 +47,13 @@ class Stream:
     headers: Mapping[str, str]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        from anyio import create_task_group
-
-        async def watch() -> None:
-            while (await receive())["type"] != "http.disconnect":
-                pass
-            tasks.cancel_scope.cancel()
+        async def respond() -> None:
+            pairs = [(key.lower().encode(), value.encode()) for key, value in self.headers.items()]
+            await send({"type": "http.response.start", "status": self.status, "headers": pairs})
+            await self._send_body(scope, send)
 
         with self.file:
-            async with create_task_group() as tasks:
-                tasks.start_soon(watch)
-                pairs = [(key.lower().encode(), value.encode()) for key, value in self.headers.items()]
-                await send({"type": "http.response.start", "status": self.status, "headers": pairs})
-                await self._send_body(scope, send)
-                tasks.cancel_scope.cancel()
+            await while_connected(receive, respond)
 
     async def _send_body(self, scope: Scope, send: Send) -> None:
         """Send the part: inside the kernel, if it is large and the server can do that."""
@@ -70,9 +63,9 @@ class Stream:
             body = self._read(self.part.start, self.part.stop)
             await send({"type": "http.response.body", "body": body})
             return
-        if _SEND_FILE in scope.get("extensions", ()):
+        if SEND_FILE in scope.get("extensions", ()):
             offset, count = self.part.start, len(self.part)
-            await send({"type": _SEND_FILE, "file": self.file, "offset": offset, "count": count, "more_body": False})
+            await send({"type": SEND_FILE, "file": self.file, "offset": offset, "count": count, "more_body": False})
             return
         for start in self.part[::BUFFER_SIZE]:
             end = min(start + BUFFER_SIZE, self.part.stop)
@@ -91,6 +84,22 @@ class Stream:
                 pieces.append(piece)
                 start += len(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+async def while_connected(receive: Receive, respond: Callable[[], Awaitable[None]]) -> None:
+    """Send a response by ``respond``, which is cancelled when the client disconnects; raises what it raises."""
+    from anyio import create_task_group
+
+    async def watch() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        tasks.cancel_scope.cancel()
+
+    with first_error():
+        async with create_task_group() as tasks:
+            tasks.start_soon(watch)
+            await respond()
+            tasks.cancel_scope.cancel()
 
 
 def byte_range(header: str, size: int) -> range | None:
@@ -154,25 +163,31 @@ def requested_page(request: Request) -> tuple[str, int]:
     return request.query_params.get("last", ""), min(MAX_NAMES, MAX_NAMES if count is None else int(count))
 
 
-def page_reply(request: Request, value: dict[str, object], key: str, names: Sequence[str], *, more: bool) -> Response:
-    """Return a page of ``names``, with a Link to the next one if there are ``more``."""
+def page_reply(
+    request: Request, value: dict[str, object], key: str, names: Sequence[str], *,
+    more: bool, more_headers: Mapping[str, str] = VERSION,
+) -> Response:  # fmt: skip
+    """Return a page of ``names``, with a Link to the next one if there are ``more``; ``more_headers`` are sent, too."""
     from urllib.parse import urlencode
 
-    headers = {}
+    headers = dict(more_headers)
     if names and more:
-        query = urlencode({"n": len(names), "last": names[-1]})
+        kept = {"ns": namespace} if (namespace := request.query_params.get("ns")) is not None else {}
+        query = urlencode({"n": len(names), "last": names[-1], **kept})
         headers["Link"] = f'<{request.url.path}?{query}>; rel="next"'
     return json_reply(request, value | {key: names}, headers=headers)
 
 
-def referrers_reply(request: Request, found: Sequence[Descriptor]) -> Response:
+def referrers_reply(
+    request: Request, found: Sequence[Descriptor], more_headers: Mapping[str, str] = VERSION
+) -> Response:
     """Return the page of referrers after the digest ``last``, of one type if ``artifactType`` asks for that.
 
-    A page is at most 3 MiB, unless its only entry is larger ("Listing Referrers").
+    A page is at most 3 MiB, unless its only entry is larger ("Listing Referrers"). ``more_headers`` are sent, too.
     """
     from urllib.parse import urlencode
 
-    headers, query = {"Content-Type": mediatype.OCI_INDEX}, {}
+    headers, query = {**more_headers, "Content-Type": mediatype.OCI_INDEX}, {}
     if wanted := request.query_params.get("artifactType"):
         found = [one for one in found if one.artifact_type == wanted]
         headers["OCI-Filters-Applied"] = "artifactType"

@@ -11,9 +11,8 @@ from __future__ import annotations
 import math
 import os
 import stat
-import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,7 +23,7 @@ from ..model.events import Placement, Warned
 from ..model.layout import INDEX_FILE, LAYOUT_FILE
 from ..streams.locations import LocalFile
 from .existing_blobs import ExistingBlobs
-from .files import digest_name, is_directory, is_link, is_there, read_local_manifest, storage_errors
+from .files import digest_name, is_directory, is_link, is_there, note_use, read_local_manifest, storage_errors
 from .index_file import IndexFile
 from .locks import lock_directory
 from .oci_layout import located_blob
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from ..model.manifest import Manifest
     from ..streams.progress import Progress
     from ..streams.pump import Blob
+    from .arriving_blob import ArrivingBlob
 
 # Only their owner can write to files and directories of the store, whatever the umask says: others could change what
 # was verified.
@@ -154,15 +154,36 @@ class ContentStore:
                     status = os.lstat(path)
             except StorageFailed as error:  # of the store: what is fetched comes from elsewhere
                 self._stop_writing(error)
-                # What has arrived is fetched again, and the destination may need its space.
-                done = {kept_name(path.name, descriptor.digest.hex)}
-                remove_leftovers(path.parent, path.name, age=math.inf, done=done)
+                _remove_parts(path, descriptor.digest)
                 return fetched, Placement.WRITTEN
         else:
             note_use(path)
         # Others could change a file that they may write to after it was linked: such a file is copied.
         location = LocalFile(path, linkable=is_private(status), verified=status)
         return replace(located_blob(descriptor, location), plain=fetched.plain), placement
+
+    async def receive(self, arriving: ArrivingBlob) -> None:
+        """Store a blob that others read meanwhile.
+
+        Raises `StorageFailed`, after which nothing of it is left, and what reading the blob raises.
+        """
+        digest = arriving.blob.descriptor.digest
+        path = self.path(digest)
+        if not await self.open():
+            raise StorageFailed(f"the store {self.root} cannot be used")
+        try:
+            self._prepare(path)
+            await arriving.place(path, self._existing, FILE_MODE)
+        except StorageFailed:
+            _remove_parts(path, digest)
+            raise
+
+    async def index(self) -> LayoutIndex | None:
+        """Return the names of the images in the store; None without any."""
+        try:
+            return self._index.read() if await self.open() else None
+        except (NotFound, StorageFailed, InvalidContent):
+            return None
 
     async def manifest(self, digest: Digest, media_type: str = "") -> Manifest | None:
         """Return a manifest, None if it is not stored; ``media_type`` is that of its descriptor, if there is one."""
@@ -191,11 +212,8 @@ class ContentStore:
 
     async def find(self, name: str) -> Descriptor | None:
         """Return the root manifest's descriptor of the image that was stored under ``name`` last."""
-        if not await self.open():
-            return None
-        try:
-            index = self._index.read()
-        except (NotFound, StorageFailed, InvalidContent):
+        index = await self.index()
+        if index is None:
             return None
         positions = index.positions(name)
         return index.descriptors[positions[-1]] if positions else None
@@ -250,10 +268,16 @@ class ContentStore:
             self._warn(f"{error}: the store is not used")
 
     async def _place(self, fetched: Blob, path: Path, progress: Progress) -> Placement:
-        self._make_directory(path.parent)
-        _remove_symlink(path)
-        self._written.add(path.parent)
+        self._prepare(path)
         return await place_blob(fetched, path, progress, self._existing, resume=self._resume, mode=FILE_MODE)
+
+    def _prepare(self, path: Path) -> None:
+        """Create the directory of a blob that is to be written; raises `StorageFailed`."""
+        self._make_directory(path.parent)
+        if is_link(path):  # what it leads to does not belong to the store
+            with storage_errors(f"replacing {path}"):
+                path.unlink(missing_ok=True)
+        self._written.add(path.parent)
 
     async def _status(self, path: Path, descriptor: Descriptor) -> os.stat_result | None:
         """Return the status of a file of the store, verified by its state or by its content; None without one."""
@@ -290,15 +314,6 @@ def _written(index: LayoutIndex) -> LayoutIndex:
     return index if index.raw else index.without(())
 
 
-def _remove_symlink(path: Path) -> None:
-    """Remove a symbolic link in the place of a blob: what it leads to does not belong to the store."""
-    if is_link(path):
-        with storage_errors(f"replacing {path}"):
-            path.unlink(missing_ok=True)
-
-
-def note_use(path: Path) -> None:
-    """Set the time of access of a file; its other times tell whether it has changed. Errors are ignored."""
-    with suppress(OSError):
-        changed = os.lstat(path).st_mtime_ns
-        os.utime(path, ns=(time.time_ns(), changed), follow_symlinks=False)
+def _remove_parts(path: Path, digest: Digest) -> None:
+    """Remove what has arrived of a blob that cannot be stored: it is fetched again, and others may need the space."""
+    remove_leftovers(path.parent, path.name, age=math.inf, done={kept_name(path.name, digest.hex)})

@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 from ..config.user_files import open_file
@@ -182,3 +183,10 @@ def is_directory(path: Path) -> bool:
 def is_link(path: Path) -> bool:
     """Return whether a path is a symbolic link; unlike `Path.is_symlink`, False where that may not be known."""
     return os.path.islink(path)
+
+
+def note_use(path: Path) -> None:
+    """Set the time of access of a file; its other times tell whether it has changed. Errors are ignored."""
+    with suppress(OSError):
+        changed = os.lstat(path).st_mtime_ns
+        os.utime(path, ns=(time.time_ns(), changed), follow_symlinks=False)

@@ -17,8 +17,7 @@ from pathlib import Path
 from ..errors import InvalidDigest, StorageFailed
 from ..model.digest import Digest, new_hasher
 from ..model.stored_content import StoredFile
-from .content_store import note_use
-from .files import digest_name, is_directory, storage_errors
+from .files import digest_name, is_directory, note_use, storage_errors
 from .partial_files import is_partial, write_atomically
 from .verified_files import is_private
 

@@ -69,10 +69,12 @@ class PullThrough:
             self._stored_referrers = StoredReferrers(self._store, self._reference, offline=self._offline)
         return self._stored_referrers
 
-    async def name_image(self) -> None:
-        """Name the image in the index of the store, if an image of it is complete there."""
-        if self._root is not None and await self._is_complete():
-            await self._store.name(self._name, self._root)
+    async def name_image(self) -> bool:
+        """Name the image in the index of the store, if an image of it is complete there; return whether one is."""
+        if self._root is None or not await self._is_complete():
+            return False
+        await self._store.name(self._name, self._root)
+        return True
 
     async def name_referrers(self) -> None:
         """Name what refers to the images in the index of the store, if that was asked for."""

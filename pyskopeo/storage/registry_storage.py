@@ -22,8 +22,8 @@ from ..errors import DestinationRefused, NotFound
 from ..model.layout import INDEX_FILE, LAYOUT_CONTENT, LAYOUT_FILE, LayoutIndex
 from ..streams.cancellation import run_in_thread
 from .blob_links import REGISTRY, BlobLinks
-from .content_store import DIRECTORY_MODE, FILE_MODE, note_use
-from .files import digest_name, storage_errors
+from .content_store import DIRECTORY_MODE, FILE_MODE
+from .files import digest_name, note_use, storage_errors
 from .locks import locked_if_possible
 from .oci_layout import DirectoryFiles
 from .partial_files import write_atomically

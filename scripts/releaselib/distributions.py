@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # What a user of one file should not have to install.
 EXTRAS = ("serve", "socks")
 # Their wheels have no pure Python: they cannot be imported from a zip file. They are used where they are installed.
-NATIVE = frozenset({"backports-zstd", "cryptography", "isal"})
+NATIVE = frozenset({"backports-zstd", "bcrypt", "cryptography", "httptools", "isal"})
 # What rich draws Markdown and source code with; progress and tables need neither.
 UNUSED = frozenset({"markdown-it-py", "mdurl", "pygments"})
 # It has an extension, and works without it.

@@ -17,6 +17,7 @@ from tests.support.commands import pyskopeo
 from tests.support.faults import Drip
 from tests.support.images import BuiltImage, ImageSpec, IndexSpec, LayerSpec, PlatformSpec, build
 from tests.support.require import require_peer
+from tests.support.serving_thread import ServedRegistry
 from tests.support.sid_root import SidRoot
 from tests.support.simulator import BearerGate, Simulator
 from tests.support.specs import layers, platforms
@@ -50,6 +51,15 @@ def origin() -> Iterator[Simulator]:
         images = {"base": LIST, "single": SINGLE, "slow": SLOW, "locked": LOCKED, "hostile": HOSTILE, "nested": NESTED}
         for name, image in images.items():
             running.add(image, f"team/{name}", "1")
+        yield running
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[ServedRegistry]:
+    """The registry of `pyskopeo serve`, with the same images."""
+    with ServedRegistry(tmp_path / "registry") as running:
+        for name, image in {"base": LIST, "single": SINGLE, "locked": LOCKED}.items():
+            running.push(image, f"team/{name}", "1")
         yield running
 
 
@@ -90,7 +100,7 @@ def bazel(
         yield running
 
 
-def documented(words: str, origin: Simulator, program: Path) -> str:
+def documented(words: str, origin: Simulator | ServedRegistry, program: Path) -> str:
     """Return a block of the documentation that has ``words``, as a user would write it for these images."""
     (text,) = (block for block in re.findall(r"```starlark\n(.*?)```", PAGE.read_text(), re.DOTALL) if words in block)
     for old, new in {
@@ -137,7 +147,7 @@ def pull(name: str, image: str, *, rule: str = "pyskopeo.pull", **attributes: ob
     return f"{rule}({words})\n" + (f'use_repo(pyskopeo, "{name}")\n' if rule == "pyskopeo.pull" else "")
 
 
-def fill(bazel: Bazel, origin: Simulator, program: Path) -> None:
+def fill(bazel: Bazel, origin: Simulator | ServedRegistry, program: Path) -> None:
     """Write the workspace, except for the repositories."""
     for path in (Path(__file__).parent / "bazel_workspace").iterdir():
         text = path.read_text().replace("PORT", str(origin.port)).replace("PROGRAM", str(program))
@@ -145,7 +155,7 @@ def fill(bazel: Bazel, origin: Simulator, program: Path) -> None:
     bazel.write("layer", LIST.blobs[LIST.layer_digests(AMD64.digest)[0]])
 
 
-def lock(bazel: Bazel, origin: Simulator) -> None:
+def lock(bazel: Bazel, origin: Simulator | ServedRegistry) -> None:
     """Write the lock file for two of the images."""
     images = {
         "team/base": [{"tag": "1", "name": "base"}],
@@ -259,19 +269,19 @@ def test_one_token_for_all_that_bazel_downloads_itself(bazel: Bazel, private: Si
 
 
 @pytest.mark.peer("bazel")
-def test_a_workspace_in_bazel_4(origin: Simulator, single_file: Path, tmp_path: Path) -> None:
+def test_a_workspace_in_bazel_4(served: ServedRegistry, single_file: Path, tmp_path: Path) -> None:
     """A tag is pulled too, if that is what the user wants; the digest is printed."""
     # Every test has it as an input, and only for coverage it is needed.
     unused = tmp_path / "remote_coverage_tools"
     unused.mkdir()
     (unused / "WORKSPACE").touch()
     (unused / "BUILD").write_text('filegroup(name = "coverage_report_generator", visibility = ["//visibility:public"])')
-    shallow = f"{origin.host}/team/base@{LIST.digest}"
+    shallow = f"{served.host}/team/base@{LIST.digest}"
     with Bazel(run_here, tmp_path, options=[f"--override_repository={unused.name}={unused}"]) as bazel:
         bazel.write(
             "WORKSPACE",
-            documented("local_repository", origin, single_file)
-            + pull("single", f"{origin.host}/team/single:1", rule="pyskopeo_pull", reproducible=False, python="//:python")
+            documented("local_repository", served, single_file)
+            + pull("single", f"{served.host}/team/single:1", rule="pyskopeo_pull", reproducible=False, python="//:python")
             + 'pyskopeo_tool(name = "old", urls = ["https://example.com/pyskopeo-{version}.pyz"], version = "0.0.9")\n'
             + pull("shallow", shallow, rule="pyskopeo_pull", layers="none", tool="//:program", timeout=60),
         )
@@ -279,8 +289,8 @@ def test_a_workspace_in_bazel_4(origin: Simulator, single_file: Path, tmp_path: 
         bazel.write("python", f'{started}python3 "$@"', mode=0o755)
         # In the place of the executable for Linux.
         bazel.write("program", f'{started}python3 -I -S {single_file} "$@"', mode=0o755)
-        fill(bazel, origin, single_file)
-        lock(bazel, origin)
+        fill(bazel, served, single_file)
+        lock(bazel, served)
         done = bazel("test", "//...", ":locked", "--test_output=all")
         assert done.returncode == 0, done.stderr
         assert f'for the same image in each build: digest = "{SINGLE.digest}"' in done.stderr

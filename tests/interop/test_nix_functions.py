@@ -15,7 +15,7 @@ from tests.support.images import BuiltImage, ImageSpec, LayerSpec, build, digest
 from tests.support.nar import sri_of
 from tests.support.nix import Nix
 from tests.support.peers import Registry
-from tests.support.require import require_peer
+from tests.support.serving_thread import ServedRegistry
 from tests.support.sid_root import SidRoot
 from tests.support.simulator import Simulator
 
@@ -126,15 +126,15 @@ YAML = """
 
 
 @pytest.fixture
-def own_registry() -> Iterator[Registry]:
-    require_peer("docker-registry")
-    with Registry() as running:
+def own_registry(tmp_path: Path) -> Iterator[ServedRegistry]:
+    """The one of `pyskopeo serve`, which a test may stop."""
+    with ServedRegistry(tmp_path / "registry") as running:
         for name, image in (("one", ONE), ("list", LIST), ("nested", NESTED)):
             running.push(image, f"nix/{name}", "1")
         yield running
 
 
-def locked(functions: str, nix: Nix, registry: Registry, downloader: str) -> str:
+def locked(functions: str, nix: Nix, registry: ServedRegistry, downloader: str) -> str:
     """An expression for the images of a lock file, which is written."""
     (nix.folder / "images.yaml").write_text(YAML.format(host=registry.host))
     succeed(pyskopeo_here("lock", nix.folder / "images.yaml", "-o", nix.folder / "images.lock"))
@@ -144,7 +144,7 @@ def locked(functions: str, nix: Nix, registry: Registry, downloader: str) -> str
 
 @pytest.mark.parametrize("downloader", DOWNLOADERS)
 def test_the_images_of_a_lock(
-    downloader: str, nix: Nix, functions: str, own_registry: Registry, tmp_path: Path
+    downloader: str, nix: Nix, functions: str, own_registry: ServedRegistry, tmp_path: Path
 ) -> None:
     """One derivation for each blob, then the layouts, when there is no registry any more."""
     images = locked(functions, nix, own_registry, downloader)
@@ -166,7 +166,7 @@ def test_the_images_of_a_lock(
     assert nix.built(images, "--check") == layouts
 
 
-def test_an_image_stays_where_it_is_when_another_changes(nix: Nix, functions: str, own_registry: Registry) -> None:
+def test_an_image_stays_where_it_is_when_another_changes(nix: Nix, functions: str, own_registry: ServedRegistry) -> None:
     before = nix.built(f"({locked(functions, nix, own_registry, 'pyskopeo')}).one")
     content = (nix.folder / "images.lock").read_bytes()
     own_registry.push(ONE, "nix/list", "1")
@@ -176,7 +176,7 @@ def test_an_image_stays_where_it_is_when_another_changes(nix: Nix, functions: st
     assert nix.built(f"({images}).one") == before
 
 
-def test_a_locked_image_for_docker(nix: Nix, functions: str, own_registry: Registry, tmp_path: Path) -> None:
+def test_a_locked_image_for_docker(nix: Nix, functions: str, own_registry: ServedRegistry, tmp_path: Path) -> None:
     images = locked(functions, nix, own_registry, "pyskopeo")
     call = f'dockerArchive {{ layout = ({images}).one; name = "a/b"; tag = "7"; }}'
     (path,) = nix.built(f"({functions}).{call}")

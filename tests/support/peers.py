@@ -196,14 +196,15 @@ def _answers(port: int) -> bool:
 class Dockerd(Peer):
     """A Docker daemon of our own: its data, its sockets and its containerd are in its folder.
 
-    It has no network and needs root. `docker` runs the client against it.
+    It has no network and needs root. `docker` runs the client against it. ``options`` are further ones.
     """
 
     ready_within = 40.0
     ends_within = 20.0
 
-    def __init__(self) -> None:
+    def __init__(self, *options: str) -> None:
         super().__init__()
+        self._options = options
         self.address = f"unix://{self.folder}/docker.sock"
 
     def command(self) -> Sequence[str]:
@@ -214,7 +215,7 @@ class Dockerd(Peer):
             *("dockerd", "--config-file", f"{folder}/daemon.json", "--host", self.address),
             *("--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec", "--pidfile", f"{folder}/pid"),
             *("--storage-driver=vfs", "--iptables=false", "--ip6tables=false", "--bridge=none"),
-            "--exec-opt=native.cgroupdriver=cgroupfs",
+            *("--exec-opt=native.cgroupdriver=cgroupfs", *self._options),
         )
 
     def is_ready(self) -> bool:

@@ -72,8 +72,8 @@ def require_peer(name: str) -> str:
         unavailable(f"needs the program {name}, which is not installed")
     if name == "skopeo" and skopeo_version(found) < _OLDEST_LIKE_IT:
         unavailable("needs a newer program skopeo than the installed one: scripts/sid_skopeo unpacks one")
-    if name == "dockerd" and os.geteuid() != 0:
-        unavailable("needs dockerd, which needs root")
+    if name in ("dockerd", "podman") and os.geteuid() != 0:
+        unavailable(f"needs {name}, which needs root")
     return found
 
 

@@ -100,7 +100,7 @@ class Client:
         self.loop, self.transport = loop, Transport()
         kind = server.config.http_protocol_class
         assert issubclass(kind, FastProtocol | BoundedProtocol)
-        self.protocol = kind(server.config, server.server_state, {}, _loop=loop)  # type: ignore[arg-type]
+        self.protocol = kind(server.config, server.server_state, {}, _loop=loop)
         self.protocol.connection_made(self.transport)  # type: ignore[arg-type]
 
     @property

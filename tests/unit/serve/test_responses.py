@@ -93,9 +93,8 @@ async def test_a_shrinking_blob_breaks_the_answer(layout: Path, big: tuple[str, 
 
     path = f"/v2/x/blobs/{big[0]}"
     scope = {"type": "http", "method": "GET", "path": path, "headers": [], "query_string": b""}
-    with pytest.raises(BaseExceptionGroup) as caught:
+    with pytest.raises(StorageFailed, match=f"ends after {BUFFER_SIZE} bytes"):
         await application(layout)(scope, receive, send)
-    assert caught.group_contains(StorageFailed, match=f"ends after {BUFFER_SIZE} bytes")
     assert received[-1]["more_body"] is True
 
 
