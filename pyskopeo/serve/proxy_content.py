@@ -199,10 +199,10 @@ class ProxyContent:
         if found:
             await self._name_complete(reference)
 
-    async def _name_complete(self, reference: Reference) -> None:
-        """Name the images of a repository that have become complete."""
+    async def _name_complete(self, reference: Reference, blob: Digest | None = None) -> None:
+        """Name the images that have become complete: those of a repository, and those of others with this ``blob``."""
         for name, one in list(self._incomplete.items()):
-            if one.reference.name == reference.name:
+            if one.reference.name == reference.name or (blob is not None and one.through.needs(blob)):
                 async with one.store.used():
                     if await one.through.name_image():
                         self._incomplete.pop(name, None)
