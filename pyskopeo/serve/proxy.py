@@ -41,6 +41,7 @@ from .responses import (
     requested_page,
     requested_range,
 )
+from .scope_keys import MAY
 from .upstream_connections import UpstreamConnections
 from .upstreams import Upstream, Upstreams
 
@@ -128,12 +129,12 @@ class Proxy:
         if request.method not in ("GET", "HEAD"):
             message = "this registry is a read-only cache of others: push to them"
             return error_reply(request, 405, "UNSUPPORTED", message, {"Allow": "GET, HEAD"})
-        path = parse_path(request.url.path)
+        path = parse_path(request.scope["path"])
         if path is None or path.kind in ("uploads", "upload"):
             return error_reply(request, 404, "UNSUPPORTED", "this registry has no such endpoint")
         if path.kind == "base":
             return json_reply(request, {})
-        may = request.scope.get("pyskopeo.may", _everything)
+        may = request.scope.get(MAY, _everything)
         if path.kind == "catalog":
             names = [name for name in await self.content.repositories() if may(name, "pull")]
             return _list_reply(request, {}, "repositories", names, VERSION)

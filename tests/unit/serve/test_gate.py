@@ -16,9 +16,9 @@ from pyskopeo.errors import Unsupported
 from pyskopeo.serve import authentication, failed_logins, issued_tokens
 from pyskopeo.serve.authentication import Authentication
 from pyskopeo.serve.failed_logins import client_of
-from pyskopeo.serve.gate import MAY, USER
 from pyskopeo.serve.guard import Guard, GuardSettings, guarded
 from pyskopeo.serve.login_files import read_logins
+from pyskopeo.serve.scope_keys import MAY, USER
 from pyskopeo.serve.watched_file import Watched
 from tests.support.asgi import Answered, ask, basic
 
