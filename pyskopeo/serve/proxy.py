@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
 FRESH = 60.0
 """Seconds after which a proxy asks again what a tag refers to."""
-_BETWEEN_WARNINGS = 60.0
+_BETWEEN_WARNINGS, _CLOSING = 60.0, 2.0  # seconds
 
 
 @asynccontextmanager
@@ -69,7 +69,7 @@ async def open_proxy(
     requests upstream and looks into the cache. Blobs are fetched by tasks of the context. Raises `InvalidName`, and
     what opening the store raises.
     """
-    from anyio import create_task_group
+    from anyio import create_task_group, move_on_after
 
     names, mark = Upstreams(upstreams), f"proxy-{secrets.token_hex(8)}"
     numbers = metrics or ServerMetrics()
@@ -86,13 +86,16 @@ async def open_proxy(
         return replace(access, network=network, report=counted)
 
     connections = UpstreamConnections(names, marked)
-    async with create_task_group() as tasks:
-        try:
-            async with connections.used():  # raises for a path that is no store
-                pass
-            yield Proxy(names, ProxyContent(connections, tasks, fresh, numbers.cache), mark, report)
-        finally:
-            tasks.cancel_scope.cancel()
+    try:
+        async with connections.used():  # raises for a path that is no store
+            pass
+        async with create_task_group() as tasks:
+            try:
+                yield Proxy(names, ProxyContent(connections, tasks, fresh, numbers.cache), mark, report)
+            finally:
+                tasks.cancel_scope.cancel()
+    finally:
+        with move_on_after(_CLOSING, shield=True):
             await connections.aclose()
 
 
