@@ -82,7 +82,9 @@ async def _open_application(options: ServeOptions, metrics: ServerMetrics) -> As
         application, options.layout, writable=options.writable, store=options.store,
         max_blob=options.guard.max_blob_size,
     )  # fmt: skip
-    yield await to_thread.run_sync(made)
+    app = await to_thread.run_sync(made)
+    await app.check()
+    yield app
 
 
 def _problem(options: ServeOptions) -> str:

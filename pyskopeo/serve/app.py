@@ -78,8 +78,13 @@ class RegistryApp:
         except ImportError:
             raise missing_extra() from None
         self._request = Request
-        self._read_only, self._root = writing is None, root
+        self._read_only, self._root, self._content = writing is None, root, content
         self._endpoints = _endpoints(ReadingEndpoints(content), writing)
+
+    async def check(self) -> None:
+        """Read the index, as a request does; raises `InvalidContent`, `TooLarge` and `StorageFailed`."""
+        with suppress(RegistryError):
+            await self._content.tags("any", "", 1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         from starlette.requests import ClientDisconnect
