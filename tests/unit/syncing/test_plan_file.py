@@ -96,7 +96,7 @@ _WHOLE = written()
         (_WHOLE[: _WHOLE.rindex(b'{"end"')], "ends after line 3, which is not its end"),
         (_WHOLE[: len(_WHOLE) // 2], "ends within line 2: copy it again, or make a new plan"),
         (b"docker.io:\n  images: {}\n", "line 1 is not valid JSON: .*: want a file of pyskopeo sync --plan"),
-        (_WHOLE.replace(b'"whole"', b'whole'), "line 3 is not valid JSON"),
+        (_WHOLE.replace(b'"whole"', b"whole"), "line 3 is not valid JSON"),
         (_edited(1, lambda image: image.update(destination="docker://b.example/app")), "line 4: this plan was changed"),
         (_edited(1, lambda image: image.update(destination="docker://x/a:1")), "a:1 is not below docker://b.example/mirror"),
         (_edited(1, lambda image: image.update(destination="dir:/etc")), "line 2: dir:/etc is not below docker://b"),
