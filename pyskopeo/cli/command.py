@@ -180,7 +180,7 @@ SUMMARIES = {
     "rebase": "Put an image onto another base image",
     "referrers": "List what refers to an image, such as signatures",
     "report": "Merge and show the reports of sync",
-    "serve": "Serve an OCI layout as a registry",
+    "serve": "Run a registry over a layout, or as a cache",
     "standalone-sign": "Sign a manifest in a file with a GPG key",
     "standalone-verify": "Verify a signature of a manifest, both in files",
     "store": "List, measure, verify or prune the content store",

@@ -57,10 +57,12 @@ class _Printer:
         self._waiting[position] = result
         while self._next in self._waiting:
             found, image = self._waiting.pop(self._next), self._options.images[self._next]
-            if isinstance(found, PyskopeoError):
-                self._print_error(image.name, found)
-            else:
+            try:
+                if isinstance(found, PyskopeoError):
+                    raise found
                 self._print(image.name, found, first=not self._next)
+            except PyskopeoError as error:  # also one of the template, about a field that this image does not have
+                self._print_error(image.name, error)
             self._next += 1
         sys.stdout.flush()
 

@@ -21,7 +21,7 @@ symbolic links, which are verified once so that links cannot expose other files.
 
 There is no TLS and no authentication here: anyone with access to the address can read, and with ``writable`` write.
 `serve.guard.guarded` puts before it what a server in the open needs: logins and rights (`serve.login_files`), limits,
-metrics and an access log. A middleware decides who may do what by ``pyskopeo.may`` (`RegistryApp`).
+metrics and an access log. A middleware decides who may do what by `serve.scope_keys.MAY`.
 """
 
 from __future__ import annotations

@@ -84,8 +84,9 @@ class AccessLog:
     def reopen(self) -> None:
         """Go on in a new file of the same name, after the old one was renamed."""
         if self._path != STANDARD_OUTPUT:
-            old, self._fd = self._fd, self._open()
-            os.close(old)
+            opened = self._open()
+            os.dup2(opened, self._fd, inheritable=False)  # in one step: a worker thread may be writing
+            os.close(opened)
 
     async def run(self) -> None:
         """Write the lines, until cancelled; a reader that is slow keeps nobody else waiting."""

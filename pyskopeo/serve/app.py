@@ -65,8 +65,7 @@ def application(
 class RegistryApp:
     """The registry over some ``content``; with ``writing`` it takes pushes and deletions, too.
 
-    A middleware may set ``pyskopeo.may`` in the scope: a function of a repository and of ``pull``, ``push`` or
-    ``delete`` that says whether the client may do that. It is asked about repositories that are not in the path.
+    A middleware may set `MAY` (`scope_keys`) in the scope. It is asked about repositories that are not in the path.
     """
 
     def __init__(self, content: RegistryContent, writing: WritingEndpoints | None = None) -> None:

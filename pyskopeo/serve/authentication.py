@@ -117,7 +117,7 @@ class Authentication:
 
     def _stamp_of(self, user: str) -> bytes:
         if user.startswith(_TOKEN):
-            return next((hashed.encode() for hashed, one in self._tokens.items() if _TOKEN + one.name == user), b"")
+            return next((hashed.encode() for hashed, one in self._tokens.items() if _is_of(one, user)), b"")
         return self._passwords.hash_of(user) if self._passwords is not None else b""
 
     def _bearer(self, scope: Scope, token: str) -> Identity:
@@ -125,18 +125,19 @@ class Authentication:
         if found is not None:
             return found
         user = self.issued.user_of(token)
-        if user is None:
-            self.failures += 1
-            headers = self.challenge(scope, Target("base", "", "pull"), "invalid_token")
-            raise LoginRefused(Refusal(401, "UNAUTHORIZED", "the token is not valid, or not any more", headers))
-        if user.startswith(_TOKEN):
-            return next(Identity(user, one.grant) for one in self._tokens.values() if _TOKEN + one.name == user)
-        return Identity(user)
+        if user is not None:
+            if not user.startswith(_TOKEN):
+                return Identity(user)
+            if (grant := next((one.grant for one in self._tokens.values() if _is_of(one, user)), None)) is not None:
+                return Identity(user, grant)
+        self.failures += 1
+        headers = self.challenge(scope, Target("base", "", "pull"), "invalid_token")
+        raise LoginRefused(Refusal(401, "UNAUTHORIZED", "the token is not valid, or not any more", headers))
 
     def _static(self, secret: str, name: str = "") -> Identity | None:
         """Return whose static token this is, of the given ``name`` if that is not ""."""
         token = self._tokens.get(hash_of(secret))
-        if token is None or (token.expires is not None and token.expires <= time.time()):
+        if token is None or not token.is_valid(time.time()):
             return None
         return Identity(_TOKEN + token.name, token.grant) if name in ("", token.name) else None
 
@@ -168,6 +169,11 @@ class Authentication:
         if self._comparisons.statistics().tasks_waiting >= _WAITING:
             raise LoginRefused(Refusal(503, "TOOMANYREQUESTS", "too many logins at once", {"Retry-After": "2"}))
         return await to_thread.run_sync(passwords.check, user, password, limiter=self._comparisons)
+
+
+def _is_of(token: StaticToken, user: str) -> bool:
+    """Return whether a static token is that of a user, and still valid."""
+    return _TOKEN + token.name == user and token.is_valid(time.time())
 
 
 def _basic(value: str) -> tuple[str, str] | None:

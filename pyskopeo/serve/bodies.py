@@ -36,7 +36,7 @@ async def read_body(request: Request, limit: int) -> bytes:
     async for piece in _pieces(request):
         body += piece
         if len(body) > limit:
-                raise TooLarge(f"the body has over {limit} bytes", limit=limit)
+            raise TooLarge(f"the body has over {limit} bytes", limit=limit)
     return bytes(body)
 
 

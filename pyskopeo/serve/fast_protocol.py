@@ -6,19 +6,19 @@ Imported only where uvicorn and httptools are installed.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from .file_sending import send_file
 from .protocol import BoundedConnection
+from .responses import SEND_FILE
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # Bytes of the head of a request, and of the fields after a body, as h11 limits them.
 HEAD_LIMIT = 16 * 1024
-SEND_FILE: Final = "http.response.zerocopysend"
 
 
 class FastProtocol(BoundedConnection, HttpToolsProtocol):

@@ -25,6 +25,8 @@ async def send_file(transport: asyncio.WriteTransport, file: FileIO, offset: int
     """
     from anyio import to_thread
 
+    if transport.is_closing():
+        return
     # The transport may close its descriptor at any time, and the system gives the number to somebody else.
     out = os.dup(transport.get_extra_info("socket").fileno())
     try:

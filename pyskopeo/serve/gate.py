@@ -11,18 +11,10 @@ from .answers import Refusal, send_document
 from .authentication import Authentication, Identity, LoginRefused
 from .issued_tokens import LIFETIME
 from .request_target import PULL, Target
+from .scope_keys import MAY, TARGET, USER
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
-
-TARGET = "pyskopeo.target"
-"""The key of a scope for the `Target` of the request."""
-MAY = "pyskopeo.may"
-"""The key of a scope for a function of a repository and an action, one of `ACTIONS`, that says whether the client may
-do that there; absent: everywhere everything.
-"""
-USER = "pyskopeo.user"
-"""The key of a scope for the name of the client's user, "" without a login."""
 
 
 class Gate:

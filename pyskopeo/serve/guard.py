@@ -12,10 +12,11 @@ from .access_log import AccessLog, log_line
 from .answers import Refusal, has_body, send_document
 from .body_limits import MANIFEST_BODY, OTHER_BODY, LimitedBody, announced_length, too_large
 from .failed_logins import client_of
-from .gate import TARGET, USER, Gate
+from .gate import Gate
 from .metrics import CONTENT_TYPE, Exchange, ServerMetrics
 from .request_checks import METHODS, odd_request
 from .request_target import Target, target_of
+from .scope_keys import TARGET, USER
 from .upload_quota import UploadQuota
 
 if TYPE_CHECKING:

@@ -96,15 +96,16 @@ class ServerMetrics:
 
         labels = ["method", "endpoint", "status"]
         requests = CounterMetricFamily("pyskopeo_http_requests", "Requests that were answered", labels=labels)
-        for key, number in self._requests.items():
+        # Copies: this is a worker thread, and the event loop counts on.
+        for key, number in self._requests.copy().items():
             requests.add_metric(list(key), number)
         yield requests
         durations = HistogramMetricFamily(
             "pyskopeo_http_request_duration_seconds", "From the head of a request to the end of its answer",
             labels=["endpoint"],
         )  # fmt: skip
-        for endpoint, counts in self._durations.items():
-            durations.add_metric([endpoint], list(_cumulated(counts)), self._seconds[endpoint])
+        for endpoint, counts in self._durations.copy().items():
+            durations.add_metric([endpoint], list(_cumulated(counts)), self._seconds.get(endpoint, 0.0))
         yield durations
         for name, about, label, counter in (
             ("http_response_bytes", "Bytes of bodies that were sent", "endpoint", self._sent),
@@ -113,7 +114,7 @@ class ServerMetrics:
             ("upstream_requests", "Requests to the registry behind a proxy", "status", self._upstream),
         ):
             family = CounterMetricFamily(f"pyskopeo_{name}", about, labels=[label])
-            for value, number in counter.items():
+            for value, number in counter.copy().items():
                 family.add_metric([value], number)
             yield family
         yield GaugeMetricFamily("pyskopeo_http_requests_in_progress", "Requests under way", value=self.in_progress)

@@ -41,6 +41,7 @@ from .responses import (
     requested_page,
     requested_range,
 )
+from .scope_keys import MAY
 from .upstream_connections import UpstreamConnections
 from .upstreams import Upstream, Upstreams
 
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
 
 FRESH = 60.0
 """Seconds after which a proxy asks again what a tag refers to."""
-_BETWEEN_WARNINGS = 60.0
+_BETWEEN_WARNINGS, _CLOSING = 60.0, 2.0  # seconds
 
 
 @asynccontextmanager
@@ -68,7 +69,7 @@ async def open_proxy(
     requests upstream and looks into the cache. Blobs are fetched by tasks of the context. Raises `InvalidName`, and
     what opening the store raises.
     """
-    from anyio import create_task_group
+    from anyio import create_task_group, move_on_after
 
     names, mark = Upstreams(upstreams), f"proxy-{secrets.token_hex(8)}"
     numbers = metrics or ServerMetrics()
@@ -85,13 +86,16 @@ async def open_proxy(
         return replace(access, network=network, report=counted)
 
     connections = UpstreamConnections(names, marked)
-    async with create_task_group() as tasks:
-        try:
-            async with connections.used():  # raises for a path that is no store
-                pass
-            yield Proxy(names, ProxyContent(connections, tasks, fresh, numbers.cache), mark, report)
-        finally:
-            tasks.cancel_scope.cancel()
+    try:
+        async with connections.used():  # raises for a path that is no store
+            pass
+        async with create_task_group() as tasks:
+            try:
+                yield Proxy(names, ProxyContent(connections, tasks, fresh, numbers.cache), mark, report)
+            finally:
+                tasks.cancel_scope.cancel()
+    finally:
+        with move_on_after(_CLOSING, shield=True):
             await connections.aclose()
 
 
@@ -128,12 +132,12 @@ class Proxy:
         if request.method not in ("GET", "HEAD"):
             message = "this registry is a read-only cache of others: push to them"
             return error_reply(request, 405, "UNSUPPORTED", message, {"Allow": "GET, HEAD"})
-        path = parse_path(request.url.path)
+        path = parse_path(request.scope["path"])
         if path is None or path.kind in ("uploads", "upload"):
             return error_reply(request, 404, "UNSUPPORTED", "this registry has no such endpoint")
         if path.kind == "base":
             return json_reply(request, {})
-        may = request.scope.get("pyskopeo.may", _everything)
+        may = request.scope.get(MAY, _everything)
         if path.kind == "catalog":
             names = [name for name in await self.content.repositories() if may(name, "pull")]
             return _list_reply(request, {}, "repositories", names, VERSION)

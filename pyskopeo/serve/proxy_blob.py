@@ -8,7 +8,7 @@ from functools import partial
 from io import FileIO
 from typing import TYPE_CHECKING
 
-from ..errors import ContentMismatch, StorageFailed
+from ..errors import ContentMismatch, InvalidContent, StorageFailed
 from ..storage.files import storage_errors
 from ..streams.cancellation import run_in_thread
 from ..streams.pump import BUFFER_SIZE, thread_buffer
@@ -65,15 +65,22 @@ class ProxiedBlob:
             while self._offset < self._end:
                 end = min(self._end, await arriving.wait_for(self._offset, restarts))
                 if SEND_FILE in scope.get("extensions", ()):
-                    count = end - self._offset
-                    message = {"file": arriving.file, "offset": self._offset, "count": count, "more_body": True}
-                    await send({"type": SEND_FILE, **message})
+                    await self._send_file(send, arriving.file, end - self._offset)
                 else:
                     end = min(end, self._offset + BUFFER_SIZE)
                     piece = await run_in_thread(partial(_read, arriving.file, self._offset, end))
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
                     end = self._offset + len(piece)
                 self._offset = end
+
+    async def _send_file(self, send: Send, file: FileIO, count: int) -> None:
+        """Have the server send the next bytes of a file; an error ends the response: some of them may be sent."""
+        try:
+            await send({
+                "type": SEND_FILE, "file": file, "offset": self._offset, "count": count, "more_body": True,
+            })  # fmt: skip
+        except StorageFailed as error:
+            raise InvalidContent(f"blob {self._descriptor.digest}: {error}") from error
 
     async def _pass_on(self, send: Send) -> None:
         """Send the rest as it comes from upstream."""

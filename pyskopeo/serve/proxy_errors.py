@@ -27,7 +27,7 @@ _MAX_MESSAGE = 500
 
 def answer_to(request: Request, error: PyskopeoError) -> Response:
     """Return the response for an error: its status is that of upstream where that concerns the client."""
-    status, code = _status_of(error, "BLOB_UNKNOWN" if "/blobs/" in request.url.path else "MANIFEST_UNKNOWN")
+    status, code = _status_of(error, "BLOB_UNKNOWN" if "/blobs/" in request.scope["path"] else "MANIFEST_UNKNOWN")
     headers = dict(VERSION)
     if isinstance(error, RegistryError) and error.retry_after is not None and status in (429, 502, 503):
         headers["Retry-After"] = str(max(1, round(error.retry_after)))

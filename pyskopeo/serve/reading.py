@@ -25,18 +25,17 @@ from .responses import (
     requested_page,
     requested_range,
 )
+from .scope_keys import MAY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from typing import TypeAlias
+    from collections.abc import Sequence
 
     from starlette.requests import Request
     from starlette.responses import Response
 
     from .content import RegistryContent
     from .paths import RegistryPath
-
-    May: TypeAlias = Callable[[str, str], bool]
+    from .scope_keys import May
 
 
 class ReadingEndpoints:
@@ -52,7 +51,7 @@ class ReadingEndpoints:
     async def catalog(self, request: Request, _path: RegistryPath) -> Response:
         """``/v2/_catalog``: the repositories, in pages as tags are."""
         last, count = requested_page(request)
-        may: May | None = request.scope.get("pyskopeo.may")
+        may: May | None = request.scope.get(MAY)
         names, more = await self._content.repositories(last, count)
         if may is not None:
             names, more = await self._allowed(names, count, may, more=more)

@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from io import FileIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import ContentMismatch, PyskopeoError, RegistryError, StorageFailed, TooLarge, Unsupported, first_error
 from ..fast_dataclass import dataclass
@@ -30,7 +30,7 @@ _PAGE_SIZE = 3 * 1024 * 1024
 # Bytes that are read at once, in less time than it takes to have a thread do it.
 _SMALL = 128 * 1024
 # An extension of ASGI; see `fast_protocol`.
-SEND_FILE = "http.response.zerocopysend"
+SEND_FILE: Final = "http.response.zerocopysend"
 _COUNT = re.compile(r"[0-9]{1,9}", re.ASCII)
 # The longest page of tags or repositories; there is a Link to the next one.
 MAX_NAMES = 10_000
@@ -174,7 +174,7 @@ def page_reply(
     if names and more:
         kept = {"ns": namespace} if (namespace := request.query_params.get("ns")) is not None else {}
         query = urlencode({"n": len(names), "last": names[-1], **kept})
-        headers["Link"] = f'<{request.url.path}?{query}>; rel="next"'
+        headers["Link"] = f'<{request.scope["path"]}?{query}>; rel="next"'
     return json_reply(request, value | {key: names}, headers=headers)
 
 
@@ -201,7 +201,7 @@ def referrers_reply(
         size += len(json.dumps(entry))
         if entries and size > _PAGE_SIZE:
             query["last"] = str(entries[-1]["digest"])
-            headers["Link"] = f'<{request.url.path}?{urlencode(query)}>; rel="next"'
+            headers["Link"] = f'<{request.scope["path"]}?{urlencode(query)}>; rel="next"'
             break
         entries.append(entry)
     document = {"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX, "manifests": entries}

@@ -37,6 +37,10 @@ class StaticToken:
     grant: Grant
     expires: float | None
 
+    def is_valid(self, now: float) -> bool:
+        """Return whether it is valid at the time ``now``, in seconds since the epoch."""
+        return self.expires is None or now < self.expires
+
 
 def hash_of(token: str) -> str:
     """Return the SHA-256 of a token, in hexadecimal digits."""

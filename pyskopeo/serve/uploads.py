@@ -14,10 +14,9 @@ from .bodies import content_length, content_range, drain, receive_into
 from .content import check_repository
 from .reading import parse_digest
 from .responses import VERSION, error_reply, reason, refusal, storage_refusal
+from .scope_keys import MAY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from starlette.requests import Request
     from starlette.responses import Response
 
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from ..storage.registry_storage import RegistryStorage
     from ..storage.registry_uploads import Upload
     from .paths import RegistryPath
+    from .scope_keys import May
 
 
 _RETRY = 60.0  # seconds
@@ -103,7 +103,7 @@ class UploadEndpoints:
     async def _mount(self, request: Request, name: str) -> Digest | None:
         """Mount a blob ("Mounting a blob from another repository"); None if that is not possible."""
         digest, source = parse_digest(request.query_params["mount"]), request.query_params.get("from")
-        may: Callable[[str, str], bool] | None = request.scope.get("pyskopeo.may")
+        may: May | None = request.scope.get(MAY)
         storage = self.storage
         await storage.index.refresh()
         if source is not None:

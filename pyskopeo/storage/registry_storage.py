@@ -219,7 +219,7 @@ class RegistryStorage:
 
         Raises `ContentMismatch`, `Unsupported` and `StorageFailed`.
         """
-        if upload.is_hashed:
+        if upload.is_hashed(digest.algorithm):
             upload.verify(digest)
         else:
             await run_in_thread(partial(upload.verify, digest))

@@ -68,10 +68,9 @@ class Upload:
         self._sink = FileSink(fd, path)
         os.lseek(fd, self.size, os.SEEK_SET)
 
-    @property
-    def is_hashed(self) -> bool:
-        """Whether `verify` need not read the file."""
-        return self._state.size == self.size
+    def is_hashed(self, algorithm: str) -> bool:
+        """Return whether `verify` need not read the file for a digest of an algorithm."""
+        return self._state.algorithm == algorithm and self._state.size == self.size
 
     def use_algorithm(self, algorithm: str) -> None:
         """Hash with another algorithm than sha256; raises `Unsupported`."""
@@ -245,7 +244,7 @@ class Uploads:
 
     def _keep_hash(self, identity: str, state: _Hash) -> None:
         if len(self._hashes) >= _MAX_HASHES:  # those that were begun long ago are hashed again if they go on
-            del self._hashes[next(iter(self._hashes))]
+            self._hashes.pop(next(iter(self._hashes)), None)  # another thread may have done so
         self._hashes[identity] = state
 
 

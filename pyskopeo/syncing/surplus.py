@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from ..fast_dataclass import dataclass
+from .places import is_below, join_place
 from .sync_request import SyncImage
 
 if TYPE_CHECKING:
@@ -42,9 +43,10 @@ def find_surplus(
 
 
 def _name_of(key: str, transport: str, destination: str) -> str | None:
-    """Return the image name of a key of `PresenceCheck.key`."""
+    """Return the image name of a key of `PresenceCheck.key`, None if it is not at the destination."""
     if transport == "docker":
-        return f"docker:{key}"
+        name = f"docker:{key}"
+        return name if is_below(name, join_place(transport, destination)) else None
     if transport == "oci":
         return f"oci:{destination}:{key}"
     path = os.path.normpath(key)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.cli import pyskopeo_here, succeed
+from tests.support.faults import Delay
 from tests.support.images import ImageSpec, LayerSpec, build
 from tests.support.outputs import write_layout
 from tests.support.simulator import Simulator
@@ -60,3 +61,15 @@ def test_called_skopeo_it_takes_one(monkeypatch: pytest.MonkeyPatch) -> None:
     done = pyskopeo_here("inspect", "dir:a", "dir:b")
     assert done.code == 1
     assert "Exactly one argument expected" in done.stderr
+
+
+def test_a_field_that_one_image_does_not_have_does_not_lose_the_others(tmp_path: Path) -> None:
+    """Also when the others were read before it, and wait to be printed."""
+    images = (IMAGES[0], build("artifact"), IMAGES[1])
+    names = [f"oci:{write_layout(image, tmp_path / str(number))}" for number, image in enumerate(images)]
+    with Simulator(IMAGES[2]) as registry:
+        registry.on_manifest("latest", Delay(0.3))
+        done = pyskopeo_here("inspect", PLAIN, "--no-tags", "--format={{.Architecture}}", registry.name(), *names)
+    assert done.stdout.splitlines() == [b"amd64"] * 3
+    assert done.code == 1
+    assert len([line for line in done.stderr.splitlines() if "level=error" in line]) == 1

@@ -16,6 +16,7 @@ import pytest
 
 import pyskopeo
 from pyskopeo.serve import application
+from pyskopeo.serve.scope_keys import MAY
 from pyskopeo.storage.layout_deletion import delete_image
 from pyskopeo.storage.layout_garbage import collect_garbage
 from tests.support.access import access_for
@@ -40,7 +41,7 @@ async def allowed(layout: Path, *rights: tuple[str, str]) -> AsyncIterator[httpx
     app = application(layout, writable=True)
 
     async def limited(scope: Any, receive: Any, send: Any) -> None:
-        scope["pyskopeo.may"] = lambda repository, action: (repository, action) in rights
+        scope[MAY] = lambda repository, action: (repository, action) in rights
         await app(scope, receive, send)
 
     async with httpx.AsyncClient(transport=httpx.ASGITransport(limited), base_url="http://registry") as http:

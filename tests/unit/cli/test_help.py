@@ -129,10 +129,11 @@ def test_a_page_has_the_flags_of_the_command_by_group_and_names_the_global_ones(
 
 def test_lists_in_descriptions_are_aligned() -> None:
     assert (
-        "\n  docker    HOST/REPOSITORY[:TAG]: an image, or all tags of a repository\n"
-        "  registry  HOST[/PATH]: all tags of all repositories, or of those below PATH\n"
-        "  dir       a directory: every image in it; as a destination, one directory for\n"
-        "            each image\n"
+        "\n  docker          HOST/REPOSITORY[:TAG]: an image, or all tags of a repository\n"
+        "  registry        HOST[/PATH]: all tags of all repositories, or of those below\n"
+        "                  PATH\n"
+        "  dir             a directory: every image in it; as a destination, one\n"
+        "                  directory for each image\n"
     ) in page("sync")
     assert "\n  docker.io:\n    platforms: [linux/amd64, linux/arm64]\n" in page("lock")
 

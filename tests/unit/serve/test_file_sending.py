@@ -110,3 +110,15 @@ async def test_one_that_goes_away_costs_nothing(file: Path) -> None:
         await reader.readexactly(100)
         writer.transport.abort()
     assert server.error is None
+
+
+async def test_one_that_has_gone_before_the_first_byte(file: Path) -> None:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        _, writer = await asyncio.open_connection(sock=ours)
+        writer.transport.abort()
+        async with asyncio.timeout(20):
+            while writer.transport.get_extra_info("socket").fileno() >= 0:
+                await asyncio.sleep(0)
+        with FileIO(file) as opened:
+            await send_file(writer.transport, opened, 0, len(CONTENT))

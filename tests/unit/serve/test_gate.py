@@ -16,9 +16,9 @@ from pyskopeo.errors import Unsupported
 from pyskopeo.serve import authentication, failed_logins, issued_tokens
 from pyskopeo.serve.authentication import Authentication
 from pyskopeo.serve.failed_logins import client_of
-from pyskopeo.serve.gate import MAY, USER
 from pyskopeo.serve.guard import Guard, GuardSettings, guarded
 from pyskopeo.serve.login_files import read_logins
+from pyskopeo.serve.scope_keys import MAY, USER
 from pyskopeo.serve.watched_file import Watched
 from tests.support.asgi import Answered, ask, basic
 
@@ -184,12 +184,14 @@ async def test_tokens_that_do_not_count_any_more(place: Place, monkeypatch: pyte
     header, value = alice
     changed = (header, value[:-6] + ("A" if value[-6] != "A" else "B") + value[-5:])
     assert (await ask(guard, "GET", "/v2/", changed)).status == 401
+    assert (await ask(guard, "GET", "/v2/", token)).status == 200
     place.write_user("alice", b"other")
-    place.tokens.write_text(TOKENS.replace("ci", "cd"))
-    for file in place.files:
-        file.refresh()
-    assert (await ask(guard, "GET", "/v2/", alice)).status == 401
-    assert (await ask(guard, "GET", "/v2/", token)).status == 401
+    for tokens in (TOKENS.replace("ci", "cd"), TOKENS.replace('["pull", "push"]', '["pull", "push"]\nexpires = 2020-01-01')):
+        place.tokens.write_text(tokens)
+        for file in place.files:
+            file.refresh()
+        assert (await ask(guard, "GET", "/v2/", alice)).status == 401
+        assert (await ask(guard, "GET", "/v2/", token)).status == 401
     monkeypatch.setattr(issued_tokens, "LIFETIME", -1)
     nobody = bearer(await ask(guard, "GET", "/v2/token"))
     assert fields(await ask(guard, "GET", "/v2/", nobody))["error"] == "invalid_token"

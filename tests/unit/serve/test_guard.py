@@ -7,11 +7,12 @@ from typing import Any
 
 import anyio
 import pytest
+from prometheus_client.core import CounterMetricFamily
 
 from pyskopeo.serve import body_limits, guard, upload_quota
 from pyskopeo.serve.access_log import AccessLog
 from pyskopeo.serve.guard import GuardSettings, guarded, metrics_application
-from pyskopeo.serve.metrics import ServerMetrics
+from pyskopeo.serve.metrics import Exchange, ServerMetrics
 from tests.support.asgi import ask
 
 pytestmark = pytest.mark.anyio
@@ -212,3 +213,17 @@ async def test_an_application_that_fails(tmp_path: Path) -> None:
         await ask(guarded(broken, GuardSettings(access_log=log)), "GET", "/v2/")
     log._write()
     assert '"GET /v2/" - 0 0 ' in (tmp_path / "log").read_text()
+
+
+def test_requests_are_counted_while_metrics_are_collected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are collected in a worker thread, and requests go on."""
+    metrics = ServerMetrics()
+    metrics.request("GET", "blobs", Exchange(200, 0.1, 1, 2))
+    collected = CounterMetricFamily.add_metric
+
+    def add_metric(family: CounterMetricFamily, labels: list[str], *arguments: Any, **named: Any) -> None:
+        metrics.request("GET", f"{labels} of {family.name}", Exchange(200, 0.1, 1, 2))
+        collected(family, labels, *arguments, **named)
+
+    monkeypatch.setattr(CounterMetricFamily, "add_metric", add_metric)
+    assert b'endpoint="blobs"' in metrics.text()

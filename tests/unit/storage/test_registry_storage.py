@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,9 @@ import pytest
 
 from pyskopeo.errors import DestinationRefused, StorageFailed
 from pyskopeo.model.descriptor import Descriptor
-from pyskopeo.model.digest import Digest
+from pyskopeo.model.digest import Digest, new_hasher
 from pyskopeo.model.manifest import Manifest
-from pyskopeo.storage import registry_storage, repository_contents
+from pyskopeo.storage import registry_storage, registry_uploads, repository_contents
 from pyskopeo.storage.registry_storage import MissingReferences, RegistryStorage
 from tests.support.images import ImageSpec, LayerSpec, build
 from tests.support.outputs import write_layout
@@ -123,3 +124,24 @@ async def test_layers_from_elsewhere_need_not_be_there(tmp_path: Path) -> None:
     found = storage.index.get("app")
     assert found is not None
     assert set(found.tags) == {"v", "new"}
+
+
+async def test_an_upload_with_a_digest_of_another_algorithm_is_read_by_a_worker_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The event loop has other requests to answer while some gigabytes are hashed."""
+    storage = RegistryStorage(tmp_path)
+    storage.create()
+    threads: list[threading.Thread] = []
+
+    def noted(algorithm: str) -> Any:
+        threads.append(threading.current_thread())
+        return new_hasher(algorithm)
+
+    async with storage.uploads.opened("app", storage.uploads.begin("app")) as upload:
+        upload.write(b"content")
+        monkeypatch.setattr(registry_uploads, "new_hasher", noted)
+        await storage.finish_upload(upload, Digest.of(b"content", "sha512"))
+    assert len(threads) == 1
+    assert threads[0] is not threading.main_thread()
+    assert storage.size_of(Digest.of(b"content", "sha512")) == 7
