@@ -8,6 +8,8 @@ from typing import Any
 from ..errors import InvalidContent
 from .digest import Digest
 
+_MOST = 2**63 - 1  # as other programs hold numbers; sums and quotients of some of them fit a float
+
 
 class JsonFields:
     """The fields of one object; ``where`` names it in errors. Every method raises `InvalidContent` for another type."""
@@ -29,10 +31,10 @@ class JsonFields:
         return value
 
     def count(self, name: str, default: int | None = None) -> int:
-        """Return an integer that is not negative; without ``default`` it must be there."""
+        """Return an integer that is not negative and fits 64 bits; without ``default`` it must be there."""
         value = self._fields.get(name, default)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            raise self._wrong(name, "a number, 0 or more")
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MOST:
+            raise self._wrong(name, "a whole number from 0 to 2^63 - 1")
         return value
 
     def optional_count(self, name: str) -> int | None:
@@ -49,8 +51,8 @@ class JsonFields:
     def number(self, name: str) -> float:
         """Return a number that is not negative, 0.0 without one."""
         value = self._fields.get(name, 0.0)
-        if not isinstance(value, int | float) or isinstance(value, bool) or value < 0:
-            raise self._wrong(name, "a number, 0 or more")
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= _MOST:
+            raise self._wrong(name, "a number from 0 to 2^63 - 1")
         return float(value)
 
     def texts(self, name: str) -> tuple[str, ...]:

@@ -96,7 +96,8 @@ def test_missing_shards() -> None:
         ({"images": [{"source": "a", "destination": "b", "status": []}]}, "image 1: status: want a string"),
         ({"images": [{"source": "a", "destination": "b", "status": "x"}]}, "image 1: status: want one of copied"),
         ({"options": 1}, "options: want a JSON object"),
-        ({"exitCode": -1}, "exitCode: want a number"),
+        ({"exitCode": -1}, "exitCode: want a whole number"),
+            ({"seconds": 10**400}, "seconds: want a number"),
         ({"shard": 5}, "shard: want a string"),
     ],
 )
