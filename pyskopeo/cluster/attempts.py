@@ -10,7 +10,15 @@ from ..errors import InvalidContent
 from ..fast_dataclass import dataclass
 from ..streams.locations import RegistryBlob
 from ..syncing.record import Entry
-from ..syncing.sync_request import ImageFinished, ImageResult, ImageStarted, SyncEvent, SyncImage, SyncSink
+from ..syncing.sync_request import (
+    ImageFinished,
+    ImageResult,
+    ImageStarted,
+    LogMessage,
+    SyncEvent,
+    SyncImage,
+    SyncSink,
+)
 from .blob_claims import Answer, BlobClaims
 from .messages import decode_event, decode_result
 from .topics import Message
@@ -42,6 +50,7 @@ class Attempts:
         self._attempts: dict[str, Attempt] = {}  # the latest of each group that is not finished
         self._ended: set[int] = set()  # groups
         self._claims = BlobClaims()
+        self._has_workers = True
         self._started: dict[int, int] = {}  # their numbers, by position
         self.finished: set[int] = set()
         """Positions of the images that have a result."""
@@ -132,10 +141,13 @@ class Attempts:
         self._answer(self._claims.gone(attempt.name))
 
     def keep_workers(self, addresses: Collection[str]) -> None:
-        """Note which workers there are: attempts on others have ended."""
+        """Note which workers there are: attempts on others have ended. Warns once when there are none any more."""
         for attempt in self.running:
             if attempt.address not in addresses:
                 self.end(attempt)
+        if self._has_workers and not addresses:
+            self._emit(LogMessage("warning", "no workers are left: waiting for new ones"))
+        self._has_workers = bool(addresses)
 
     def _answer(self, answers: Sequence[Answer]) -> None:
         for answer in answers:

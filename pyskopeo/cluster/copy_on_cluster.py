@@ -112,7 +112,8 @@ async def copy_on_cluster(
         async with connected(address) as scheduler:
             workers = await wait_for_workers(scheduler, options.worker_timeout)
             threads = sum(workers.values())
-            emit(LogMessage("info", f"Copying on {len(workers)} workers with {threads} threads at {address}"))
+            how_many = f"{_quantity(len(workers), 'worker')} with {_quantity(threads, 'thread')}"
+            emit(LogMessage("info", f"Copying on {how_many} at {address}"))
             plan = ClusterPlan(header, planned, request, settings, sent)
             await ClusterRun(scheduler, plan, threads, emit).run(writing)
     except SyncFailed as error:
@@ -120,3 +121,7 @@ async def copy_on_cluster(
         raise
     finish_run(request, builder.report, emit, exit_code=1)
     return builder.report
+
+
+def _quantity(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -9,7 +9,7 @@ import pytest
 from pyskopeo.cluster.attempts import Attempts
 from pyskopeo.cluster.messages import encode_result
 from pyskopeo.cluster.topics import Message, pack, unpack
-from pyskopeo.syncing.sync_request import ImageFinished, ImageResult, ImageStarted, SyncEvent, SyncImage
+from pyskopeo.syncing.sync_request import ImageFinished, ImageResult, ImageStarted, LogMessage, SyncEvent, SyncImage
 
 IMAGES = [SyncImage(f"docker://a/b:{n}", f"docker://c/d:{n}") for n in range(4)]
 
@@ -57,6 +57,13 @@ def test_a_worker_that_is_gone_gives_its_blobs_to_others() -> None:
     run.begin("three")
     run.attempts.take("three", [{"kind": "claim", "digest": "x"}])
     assert run.told[-1] == ("w1", "three", {"kind": "blob", "digest": "x", "host": "h", "repository": "r"})
+
+
+def test_one_warning_each_time_that_the_last_worker_is_gone() -> None:
+    run = _Run()
+    for workers in ({"w1"}, set(), set(), {"w2"}, set()):
+        run.attempts.keep_workers(workers)
+    assert run.events == [LogMessage("warning", "no workers are left: waiting for new ones")] * 2
 
 
 def test_a_group_that_has_ended_does_not_begin_again() -> None:
