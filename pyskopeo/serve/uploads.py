@@ -12,7 +12,7 @@ from ..storage.registry_uploads import TooManyUploads, UploadBusy
 from ..streams.cancellation import run_in_thread
 from .bodies import content_length, content_range, drain, receive_into
 from .content import check_repository
-from .reading import parse_digest
+from .reading import parse_digest, parse_verifiable_digest
 from .responses import VERSION, error_reply, reason, refusal, storage_refusal
 from .scope_keys import MAY
 
@@ -41,7 +41,7 @@ class UploadEndpoints:
         name, query = check_repository(path.repository), request.query_params
         if "mount" in query and (mounted := await self._mount(request, name)) is not None:
             return _blob_answer(name, mounted)
-        digest = _verifiable(query["digest"]) if "digest" in query else None
+        digest = parse_verifiable_digest(query["digest"]) if "digest" in query else None
         algorithm = digest.algorithm if digest is not None else query.get("digest-algorithm", "sha256")
         if algorithm not in ("sha256", "sha384", "sha512"):
             raise refusal(400, "DIGEST_INVALID", f"digests of {ascii(algorithm)[1:-1][:40]} cannot be verified here")
@@ -73,7 +73,7 @@ class UploadEndpoints:
         name, part = check_repository(path.repository), content_range(request)
         if "digest" not in request.query_params:
             raise refusal(400, "DIGEST_INVALID", "the query parameter digest is missing")
-        digest = _verifiable(request.query_params["digest"])
+        digest = parse_verifiable_digest(request.query_params["digest"])
         async with self._opened(name, path.reference) as upload:
             if part is not None and part.start != upload.size:
                 await drain(request)
@@ -173,13 +173,6 @@ def _unknown_upload() -> Iterator[None]:
         raise refusal(404, "BLOB_UPLOAD_UNKNOWN", str(error)) from None
     except UploadBusy as error:
         raise refusal(409, "BLOB_UPLOAD_INVALID", str(error)) from None
-
-
-def _verifiable(text: str) -> Digest:
-    digest = parse_digest(text)
-    if not digest.verifiable:
-        raise refusal(400, "DIGEST_INVALID", f"digests of {digest.algorithm} cannot be verified here")
-    return digest
 
 
 def _location(name: str, identity: str) -> str:
