@@ -63,6 +63,8 @@ class Guard:
         metrics.gauge("uploads_open", "Uploads that are begun and not finished", lambda: self._quota.open_uploads)
         if (authentication := settings.authentication) is not None:
             metrics.counter("failed_logins", "Logins that failed", lambda: authentication.failures)
+        if (log := settings.access_log) is not None:
+            metrics.counter("access_log_lost_lines", "Lines that could not be written", lambda: log.dropped)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""

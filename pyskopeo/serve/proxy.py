@@ -90,7 +90,9 @@ async def open_proxy(
             pass
         async with create_task_group() as tasks:
             try:
-                yield Proxy(names, ProxyContent(connections, tasks, fresh, numbers.cache), mark, report)
+                content = ProxyContent(connections, tasks, fresh, numbers.cache)
+                numbers.counter("fetched_blobs", "Blobs that were stored in the cache", lambda: content.fetches.fetched)
+                yield Proxy(names, content, mark, report)
             finally:
                 tasks.cancel_scope.cancel()
     finally:
