@@ -16,7 +16,7 @@ from .gate import Gate
 from .metrics import CONTENT_TYPE, Exchange, ServerMetrics
 from .request_checks import METHODS, odd_request
 from .request_target import Target, target_of
-from .scope_keys import TARGET, USER
+from .scope_keys import TARGET, UPLOAD_ENDED, USER
 from .upload_quota import UploadQuota
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ class Guard:
 
         async def noting(message: Message) -> None:
             if message["type"] == "http.response.start":
-                self._quota.answered(client, method, path, message)
+                self._quota.answered(client, method, path, message, ended=scope.get(UPLOAD_ENDED, False))
             await send(message)
 
         await self._app(scope, receive, noting)
