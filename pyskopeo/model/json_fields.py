@@ -8,6 +8,8 @@ from typing import Any
 from ..errors import InvalidContent
 from .digest import Digest
 
+_LARGEST = 2**63 - 1
+
 
 class JsonFields:
     """The fields of one object; ``where`` names it in errors. Every method raises `InvalidContent` for another type."""
@@ -28,15 +30,15 @@ class JsonFields:
             raise self._wrong(name, "a string")
         return value
 
-    def count(self, name: str, default: int | None = None) -> int:
-        """Return an integer that is not negative; without ``default`` it must be there."""
+    def count(self, name: str, default: int | None = None, *, largest: int = _LARGEST) -> int:
+        """Return an integer from 0 to ``largest``; without ``default`` it must be there."""
         value = self._fields.get(name, default)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            raise self._wrong(name, "a number, 0 or more")
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= largest:
+            raise self._wrong(name, f"a number from 0 to {largest}")
         return value
 
     def optional_count(self, name: str) -> int | None:
-        """Return an integer that is not negative, None where there is none or null."""
+        """Return an integer as `count` does, None where there is none or null."""
         return None if self._fields.get(name) is None else self.count(name)
 
     def flag(self, name: str, *, default: bool = False) -> bool:
@@ -47,10 +49,10 @@ class JsonFields:
         return value
 
     def number(self, name: str) -> float:
-        """Return a number that is not negative, 0.0 without one."""
+        """Return a number from 0 to 2**63 - 1, 0.0 without one."""
         value = self._fields.get(name, 0.0)
-        if not isinstance(value, int | float) or isinstance(value, bool) or value < 0:
-            raise self._wrong(name, "a number, 0 or more")
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= _LARGEST:
+            raise self._wrong(name, f"a number from 0 to {_LARGEST}")
         return float(value)
 
     def texts(self, name: str) -> tuple[str, ...]:

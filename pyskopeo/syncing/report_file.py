@@ -80,7 +80,7 @@ class RunReport:
         return cls(
             fields.text("source"), fields.text("destination"), report, options, fields.text("plan", ""),
             Shard.parse(shard) if shard else None, fields.flag("dryRun"),
-            fields.count("exitCode", 1 if report.failed else 0),
+            fields.count("exitCode", 1 if report.failed else 0, largest=255),
         )  # fmt: skip
 
 
