@@ -16,7 +16,7 @@ from ..engine.destination_wrapper import DestinationWrapper
 from ..engine.plan import Form
 from ..engine.run import CopyOptions
 from ..engine.selection import Selection
-from ..errors import InvalidContent, InvalidInput
+from ..errors import ContentMismatch, InvalidContent, InvalidInput
 from ..fast_dataclass import dataclass
 from ..model.bundle import bundled_name
 from ..model.platform import Platform
@@ -150,6 +150,12 @@ class _Application:
         try:
             moved = await self._copies.move(blobs)
             results = await self._copies.finish(names, moved)
+        except ContentMismatch as error:
+            files = ", ".join(bundle.name for bundle in self._bundles)
+            raise ContentMismatch(
+                f"{files}: {error}; 'pyskopeo bundle verify' shows what is damaged: copy that file again",
+                expected=error.expected, actual=error.actual,
+            ) from None  # fmt: skip
         finally:
             with move_on_after(_LAST_WRITES, shield=True):
                 await self._files.flush()

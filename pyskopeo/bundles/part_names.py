@@ -57,6 +57,7 @@ def find_files(paths: Iterable[Path]) -> list[Path]:
         if not is_written_directly(path) and not path.exists():
             files = existing_parts(path)
             if not files:
-                raise PathNotFound(f"{path}: no such file, and no part {part_path(path, 1).name} beside it")
+                parts = "" if is_part(path) else f", and no part {part_path(path, 1).name} beside it"
+                raise PathNotFound(f"{path}: no such file{parts}")
         found.update(dict.fromkeys(files))
     return list(found)

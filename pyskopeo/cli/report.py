@@ -67,7 +67,7 @@ def merge(options: ReportOptions) -> int:
 
 def show(options: ReportOptions) -> int:
     """Print the failures and the totals of a report, or write it as a page; the exit code is that of the run."""
-    from ..storage.output_file import write_output
+    from ..storage.output_file import replace_output
     from ..syncing.report_file import read_report
     from .sync_files import run_page_bytes
 
@@ -80,7 +80,7 @@ def show(options: ReportOptions) -> int:
     elif str(options.output) == "-":
         write_bytes(run_page_bytes(run))
     else:
-        write_output(options.output, run_page_bytes(run), f"writing {options.output}")
+        replace_output(options.output, run_page_bytes(run), f"writing {options.output}")
     return run.exit_code
 
 

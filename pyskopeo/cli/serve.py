@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -81,14 +82,27 @@ async def _open_application(options: ServeOptions, metrics: ServerMetrics) -> As
         application, options.layout, writable=options.writable, store=options.store,
         max_blob=options.guard.max_blob_size,
     )  # fmt: skip
-    yield await to_thread.run_sync(made)
+    app = await to_thread.run_sync(made)
+    await app.check()
+    yield app
 
 
 def _problem(options: ServeOptions) -> str:
     """Return what keeps the server from its work, for /healthz; "" if nothing does."""
     if options.proxy is not None:  # which passes on what it cannot store
         return ""
-    return "" if options.layout.is_dir() else "the layout is not there"
+    return layout_problem(options.layout, options.writable)
+
+
+def layout_problem(layout: Path, writable: bool) -> str:
+    """Return why a layout cannot be served, or not be written; "" if it can."""
+    if not layout.is_dir():
+        return "the layout is not there"
+    if writable and not os.access(layout, os.W_OK):
+        return "the layout cannot be written"
+    if writable and os.statvfs(layout).f_bavail == 0:
+        return "the disk is full"
+    return ""
 
 
 def _how(options: ServeOptions) -> str:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..storage.output_file import check_output, write_output
+from ..storage.output_file import check_output, replace_output, write_output
 
 if TYPE_CHECKING:
     from ..syncing.report_file import RunReport
@@ -49,7 +49,7 @@ def write_report(options: SyncOptions, report: SyncReport, exit_code: int) -> No
 
 def write_run_report(path: Path, run: RunReport) -> None:
     """Write a report as JSON, or as a page to a file whose name ends with .html. Raises `StorageFailed`."""
-    write_output(path, run_page_bytes(run) if is_page(path) else run_report_bytes(run), f"writing {path}")
+    replace_output(path, run_page_bytes(run) if is_page(path) else run_report_bytes(run), f"writing {path}")
 
 
 def is_page(path: Path) -> bool:

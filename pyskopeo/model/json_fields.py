@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import InvalidContent
 from .digest import Digest
 
-_LARGEST = 2**63 - 1
+_MOST = 2**63 - 1  # as other programs hold numbers; sums and quotients of some of them fit a float
 
 
 class JsonFields:
@@ -30,15 +30,15 @@ class JsonFields:
             raise self._wrong(name, "a string")
         return value
 
-    def count(self, name: str, default: int | None = None, *, largest: int = _LARGEST) -> int:
+    def count(self, name: str, default: int | None = None, *, largest: int = _MOST) -> int:
         """Return an integer from 0 to ``largest``; without ``default`` it must be there."""
         value = self._fields.get(name, default)
         if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= largest:
-            raise self._wrong(name, f"a number from 0 to {largest}")
+            raise self._wrong(name, f"a whole number from 0 to {'2^63 - 1' if largest == _MOST else largest}")
         return value
 
     def optional_count(self, name: str) -> int | None:
-        """Return an integer as `count` does, None where there is none or null."""
+        """Return an integer that is not negative, None where there is none or null."""
         return None if self._fields.get(name) is None else self.count(name)
 
     def flag(self, name: str, *, default: bool = False) -> bool:
@@ -49,10 +49,10 @@ class JsonFields:
         return value
 
     def number(self, name: str) -> float:
-        """Return a number from 0 to 2**63 - 1, 0.0 without one."""
+        """Return a number that is not negative, 0.0 without one."""
         value = self._fields.get(name, 0.0)
-        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= _LARGEST:
-            raise self._wrong(name, f"a number from 0 to {_LARGEST}")
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= _MOST:
+            raise self._wrong(name, "a number from 0 to 2^63 - 1")
         return float(value)
 
     def texts(self, name: str) -> tuple[str, ...]:

@@ -59,23 +59,32 @@ def application(
     content: RegistryContent = LayoutContent(layout, repository)
     if store or is_registry_layout(layout):
         content = StoredContent(storage, repository)
-    return RegistryApp(content, WritingEndpoints(storage, max_blob=max_blob) if writable else None)
+    writing = WritingEndpoints(storage, max_blob=max_blob) if writable else None
+    return RegistryApp(content, writing, root=layout)
 
 
 class RegistryApp:
     """The registry over some ``content``; with ``writing`` it takes pushes and deletions, too.
 
+    ``root`` is the directory of the content, which clients are not told.
     A middleware may set `MAY` (`scope_keys`) in the scope. It is asked about repositories that are not in the path.
     """
 
-    def __init__(self, content: RegistryContent, writing: WritingEndpoints | None = None) -> None:
+    def __init__(
+        self, content: RegistryContent, writing: WritingEndpoints | None = None, *, root: Path | None = None
+    ) -> None:
         try:
             from starlette.requests import Request
         except ImportError:
             raise missing_extra() from None
         self._request = Request
-        self._read_only = writing is None
+        self._read_only, self._root, self._content = writing is None, root, content
         self._endpoints = _endpoints(ReadingEndpoints(content), writing)
+
+    async def check(self) -> None:
+        """Read the index, as a request does; raises `InvalidContent`, `TooLarge` and `StorageFailed`."""
+        with suppress(RegistryError):
+            await self._content.tags("any", "", 1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         from starlette.requests import ClientDisconnect
@@ -90,7 +99,7 @@ class RegistryApp:
         except PyskopeoError as error:
             with suppress(ClientDisconnect):
                 await drain(request)
-            response = _error_answer(request, error)
+            response = self._error_answer(request, error)
         await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> Any:
@@ -109,6 +118,15 @@ class RegistryApp:
             return error_reply(request, 404, "UNSUPPORTED", "this registry has no such endpoint")
         message = f"this endpoint does not have the method {ascii(request.method)[1:-1][:20]}"
         return error_reply(request, 405, "UNSUPPORTED", message, {"Allow": ", ".join(found)})
+
+    def _error_answer(self, request: Request, error: PyskopeoError) -> Any:
+        if isinstance(error, RegistryError):
+            headers = VERSION if error.retry_after is None else {"Retry-After": f"{error.retry_after:.0f}"}
+            return error_reply(request, error.status, error.codes[0], str(error), headers)
+        why = reason(error)
+        if self._root is not None:
+            why = why.replace(f"{self._root}/", "")
+        return error_reply(request, 500, "UNKNOWN", f"the layout cannot be read: {why}")
 
 
 def _endpoints(reading: ReadingEndpoints, writing: WritingEndpoints | None) -> Mapping[str, dict[str, Endpoint]]:
@@ -129,10 +147,3 @@ def _endpoints(reading: ReadingEndpoints, writing: WritingEndpoints | None) -> M
             "PUT": writing.finish_upload, "DELETE": writing.cancel_upload,
         }  # fmt: skip
     return found
-
-
-def _error_answer(request: Request, error: PyskopeoError) -> Any:
-    if isinstance(error, RegistryError):
-        headers = VERSION if error.retry_after is None else {"Retry-After": f"{error.retry_after:.0f}"}
-        return error_reply(request, error.status, error.codes[0], str(error), headers)
-    return error_reply(request, 500, "UNKNOWN", f"the layout cannot be read: {reason(error)}")

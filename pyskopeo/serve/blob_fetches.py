@@ -61,11 +61,15 @@ class BlobFetch:
 class BlobFetches:
     """Fetches blobs, in tasks of their own: they go on when the client that asked first goes away.
 
-    ``on_stored`` is called with the repository of a blob when it is in the store. ``fetched`` is how many were.
+    ``on_stored`` is called with the repository of a blob, and its digest, when it is in the store. ``fetched`` is how
+    many were.
     """
 
     def __init__(
-        self, connections: UpstreamConnections, tasks: TaskGroup, on_stored: Callable[[Reference], Awaitable[None]]
+        self,
+        connections: UpstreamConnections,
+        tasks: TaskGroup,
+        on_stored: Callable[[Reference, Digest], Awaitable[None]],
     ) -> None:
         from anyio import CapacityLimiter
 
@@ -113,7 +117,7 @@ class BlobFetches:
             fetch.close()
         if error is None:
             self.fetched += 1
-            await self._on_stored(fetch.reference)
+            await self._on_stored(fetch.reference, fetch.descriptor.digest)
 
     async def _store(self, fetch: BlobFetch) -> None:
         async with self._connections.used() as used, used.endpoints(fetch.reference) as endpoints:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
-from ..errors import AccessDenied, NetworkError, RegistryError, StorageFailed
+from ..errors import AccessDenied, ConnectionFailed, NetworkError, RegistryError, StorageFailed
 from ..fast_dataclass import dataclass
 from ..streams.concurrency import SingleFlight
 
@@ -32,7 +32,8 @@ class FreshValues(Generic[Key, Value]):
     """Values that are asked for again after ``fresh`` seconds, once however many tasks want them.
 
     ``ask`` requests a value; ``stored`` returns one that was stored earlier, None for none. At most about ``limit``
-    values are remembered.
+    values are remembered. An upstream that takes longer than ``patience`` seconds (None: any time) is taken for one
+    that is down where there is a value of an earlier time.
     """
 
     def __init__(
@@ -42,10 +43,11 @@ class FreshValues(Generic[Key, Value]):
         stored: Callable[[Key], Awaitable[Value | None]],
         *,
         limit: int,
+        patience: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._fresh, self._ask, self._stored, self._clock = fresh, ask, stored, clock
-        self._limit = limit
+        self._limit, self._patience = limit, patience
         self._values: SingleFlight[Key, Fresh[Value]] = SingleFlight()
 
     async def get(self, key: Key) -> Fresh[Value]:
@@ -56,7 +58,7 @@ class FreshValues(Generic[Key, Value]):
 
         async def make() -> Fresh[Value]:
             try:
-                return Fresh(await self._ask(key), self._clock() + self._fresh)
+                return Fresh(await self._ask_in_time(key, key in values.values), self._clock() + self._fresh)
             except (NetworkError, StorageFailed) as error:
                 if not is_outage(error):
                     raise
@@ -67,6 +69,15 @@ class FreshValues(Generic[Key, Value]):
                 return Fresh(value, self._clock() + _PAUSE, str(error))
 
         return await values.get(key, make, usable=lambda found: self._clock() < found.until)
+
+    async def _ask_in_time(self, key: Key, known: bool) -> Value:
+        from anyio import move_on_after
+
+        if self._patience is None or not (known or await self._stored(key) is not None):
+            return await self._ask(key)
+        with move_on_after(self._patience):
+            return await self._ask(key)
+        raise ConnectionFailed(f"no answer within {self._patience:g} s")
 
 
 def is_outage(error: Exception) -> bool:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 # Images whose blobs have not all been asked for.
 _MAX_INCOMPLETE = 1_000
 _MAX_TAGS, _MAX_LISTS = 20_000, 500
+# Seconds that a client waits for what a tag refers to now, if it is known what it referred to before.
+_PATIENCE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class ProxyContent:
         """``count`` is called with ``hit``, ``miss`` or ``stale`` for what is looked for in the store."""
         self.connections, self._count = connections, count
         self.fetches = BlobFetches(connections, tasks, self._name_complete)
-        self._tags = FreshValues(fresh, self._ask_tag, self._stored_tag, limit=_MAX_TAGS)
+        self._tags = FreshValues(fresh, self._ask_tag, self._stored_tag, limit=_MAX_TAGS, patience=_PATIENCE)
         self._lists = FreshValues(fresh, self._ask_tags, self._stored_tags, limit=_MAX_LISTS)
         self._referrers = FreshValues(fresh, self._ask_referrers, _nothing_stored, limit=_MAX_LISTS)
         self._turns = Turns()
@@ -199,10 +201,10 @@ class ProxyContent:
         if found:
             await self._name_complete(reference)
 
-    async def _name_complete(self, reference: Reference) -> None:
-        """Name the images of a repository that have become complete."""
+    async def _name_complete(self, reference: Reference, blob: Digest | None = None) -> None:
+        """Name the images that have become complete: those of a repository, and those of others with this ``blob``."""
         for name, one in list(self._incomplete.items()):
-            if one.reference.name == reference.name:
+            if one.reference.name == reference.name or (blob is not None and one.through.needs(blob)):
                 async with one.store.used():
                     if await one.through.name_image():
                         self._incomplete.pop(name, None)

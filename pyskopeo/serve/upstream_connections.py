@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 # Seconds after which credentials are looked up again, by new sessions.
 _RENEWED_AFTER = 600.0
 # Clients wait for us, and retry themselves.
-_RETRIES, _CONNECT_TIMEOUT, _RETRY_AFTER = 1, 10.0, 2.0
+_RETRIES, _RETRY_AFTER = 1, 2.0
+_CONNECT_TIMEOUT, _RESPONSE_TIMEOUT = 10.0, 60.0
 _RATE_LIMIT = re.compile(r"[ -~]{1,100}", re.ASCII)
 RATE_LIMITS = ("ratelimit-limit", "ratelimit-remaining")
 
@@ -43,6 +44,7 @@ class Connected:
                 connections=self._connections,
                 retry=retry,
                 connect_timeout=min(network.connect_timeout, _CONNECT_TIMEOUT),
+                response_timeout=min(network.response_timeout, _RESPONSE_TIMEOUT),
             ),
             registries=lambda: upstreams.registries(configured()),
         )

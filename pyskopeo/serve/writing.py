@@ -85,6 +85,8 @@ class WritingEndpoints(UploadEndpoints):
             raise self._missing(name, "MANIFEST_UNKNOWN", str(error)) from None
         except InUse as error:
             raise refusal(405, "UNSUPPORTED", str(error)) from None
+        except StorageFailed as error:
+            raise storage_refusal(error) from None
         return _empty(202, {})
 
     async def delete_blob(self, request: Request, path: RegistryPath) -> Response:
@@ -96,6 +98,8 @@ class WritingEndpoints(UploadEndpoints):
             raise self._missing(name, "BLOB_UNKNOWN", str(error)) from None
         except InUse as error:
             raise refusal(405, "UNSUPPORTED", str(error)) from None
+        except StorageFailed as error:
+            raise storage_refusal(error) from None
         return _empty(202, {})
 
     def _missing(self, name: str, code: str, message: str) -> Exception:

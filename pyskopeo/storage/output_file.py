@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..errors import StorageFailed
 
+_IN_PLACE = (errno.EACCES, errno.EPERM, errno.EBUSY, errno.EROFS)  # errors of a directory, not of the file in it
 _PATIENCE = 30.0  # seconds that the reader of a pipe may take before it reads on
 
 
@@ -48,6 +49,29 @@ def write_output(path: Path, content: bytes, what: str, patience: float = _PATIE
     except OSError as error:
         if error.errno == errno.ENXIO and _is_pipe(path):
             raise StorageFailed(f"{what}: the named pipe has no reader", errno=error.errno) from error
+        raise StorageFailed.of(error, what) from error
+
+
+def replace_output(path: Path, content: bytes, what: str) -> None:
+    """As `write_output`, but a file keeps its old content, or is not there, until all of the new one is written.
+
+    Where the directory does not allow that, as for a file that is mounted by itself, it is written in place.
+    """
+    if path.exists() and not path.is_file():
+        write_output(path, content, what)
+        return
+    from .partial_files import write_atomically
+
+    target = path.resolve()  # a symbolic link stays
+    try:
+        mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666
+        write_atomically(target, content, mode)
+    except StorageFailed as error:
+        if error.errno not in _IN_PLACE:
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            raise StorageFailed.of(OSError(error.errno, reason), what) from error
+        write_output(path, content, what)
+    except OSError as error:
         raise StorageFailed.of(error, what) from error
 
 

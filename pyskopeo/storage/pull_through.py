@@ -126,6 +126,10 @@ class PullThrough:
         if not manifest.is_index:
             self._images.append(manifest)
 
+    def needs(self, digest: Digest) -> bool:
+        """Return whether an image has this blob."""
+        return any(blob.digest == digest for image in self._images for blob in image.blobs)
+
     def blob(self, fetched: Blob) -> Blob:
         """Return a blob that goes through the store when it is read; ``fetched`` is read from elsewhere."""
         return replace(fetched, stored=_StoredBlob(self, fetched), ending=self._ending(fetched))

@@ -73,7 +73,7 @@ def check_distinct(images: Iterable[SyncImage]) -> None:
         if other.source != image.source:
             raise InvalidInput(
                 f"{other.source} and {image.source} would both be written to {image.destination}: "
-                "with --scoped the whole path of each is kept"
+                "--scoped keeps the whole path of each, and --map gives other names"
             )
     for destination, image in by_destination.items():
         parent = posixpath.dirname(destination) if destination.startswith("dir:") else ""

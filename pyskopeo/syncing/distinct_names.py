@@ -33,7 +33,7 @@ class DistinctNames:
             if known is not None:
                 raise InvalidInput(
                     f"{image.source} and another image would both be written to {image.destination}: "
-                    "with --scoped the whole path of each is kept"
+                    "--scoped keeps the whole path of each, and --map gives other names"
                 )
             self._sources[name] = source
             if image.destination.startswith("dir:"):

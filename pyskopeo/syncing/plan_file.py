@@ -213,7 +213,16 @@ class PlanReader:
         return raw
 
     def _parse(self, raw: bytes) -> dict[str, Any]:
-        return parse_object(raw, self._here, _LINE_LIMIT)
+        try:
+            return parse_object(raw, self._here, _LINE_LIMIT)
+        except InvalidContent as error:
+            if self._line == 1:
+                raise InvalidContent(f"{error}: want a file of pyskopeo sync --plan") from None
+            if raw.endswith(b"\n"):
+                raise
+            raise InvalidContent(
+                f"{self._where} ends within line {self._line}: copy it again, or make a new plan"
+            ) from None
 
     def _check_end(self, document: dict[str, Any]) -> None:
         fields = JsonFields(document, self._here, _END)

@@ -54,7 +54,7 @@ def flipped(name: str) -> Callable[[dict[str, bytes]], None]:
 
 class TestDamaged:
     @pytest.mark.parametrize(("change", "reason"), [
-        (flipped(LAYER), "digest mismatch"),
+        (flipped(LAYER), "shows what is damaged: copy that file again"),
         (lambda files: files.pop(LAYER), "which quay.io/team/a:latest needs, is not in the bundle"),
         (lambda files: files.update({LAYER: files[LAYER][:-1]}), "is not in the bundle"),
         (lambda files: files.pop("bundle.json"), "this archive is no bundle"),
@@ -139,6 +139,7 @@ class TestDamaged:
     def test_not_there(self, tmp_path: Path) -> None:
         said = fatal(pyskopeo_here("bundle", "ls", tmp_path / "x"))
         assert said.endswith("x: no such file, and no part x.part001 beside it")
+        assert fatal(pyskopeo_here("bundle", "ls", tmp_path / "x.part002")).endswith("x.part002: no such file")
 
 
 class TestManifestFiles:

@@ -266,6 +266,18 @@ async def test_content_belongs_to_its_repository(tmp_path: Path, upstream: Simul
         assert proxy.fetched == before
 
 
+async def test_an_image_is_kept_whichever_repository_brings_its_blobs(
+    tmp_path: Path, upstream: Simulator, image: BuiltImage
+) -> None:
+    upstream.add(image, "library/other", "v2")
+    async with running_proxy(tmp_path, hub(upstream)) as proxy:
+        assert (await proxy.http.get("/v2/library/other/manifests/v2")).status_code == 200
+        await pull(proxy, ":v1", tmp_path / "1")
+        with anyio.fail_after(15):
+            while len((await proxy.http.get("/v2/_catalog")).json()["repositories"]) < 2:
+                await anyio.sleep(0.01)
+
+
 async def test_names(tmp_path: Path, upstream: Simulator, image: BuiltImage) -> None:
     """By containerd's query, with the host, and of the first upstream without it."""
     with Simulator(build("docker"), "team/y", "v1") as second:

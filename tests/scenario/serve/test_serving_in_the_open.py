@@ -84,6 +84,13 @@ def test_what_cannot_be_used(
     assert fatal(done).startswith(message)
 
 
+@pytest.mark.parametrize("flags", ["", "--writable"])
+def test_a_layout_whose_index_is_broken(layout: Path, flags: str) -> None:
+    (layout / "index.json").write_text("{")
+    done = pyskopeo_here("serve", f"oci:{layout}", "--listen", "127.0.0.1:0", *flags.split())
+    assert "index.json is not valid JSON: " in fatal(done)
+
+
 def certificate_of(server: Served, authority: Authority) -> bytes:
     host, _, port = server.host.partition(":")
     context = ssl.create_default_context(cafile=str(authority.path))

@@ -209,6 +209,22 @@ async def test_the_disk_is_full_when_a_manifest_comes(layout: Path, http: httpx.
         assert (await other.get("/v2/app/manifests/v1")).content == raw
 
 
+async def test_the_disk_is_full_when_an_image_is_deleted(layout: Path, http: httpx.AsyncClient) -> None:
+    await push_image(http, "app", "v1", b"layer")
+    with SystemCalls(DiskFull(0)):
+        answer = await http.delete("/v2/app/manifests/v1")
+    assert (answer.status_code, code_of(answer)) == (507, "UNKNOWN")
+    assert (await http.get("/v2/app/manifests/v1")).status_code == 200
+    assert (await http.delete("/v2/app/manifests/v1")).status_code == 202
+
+
+async def test_clients_are_not_told_where_a_broken_index_is(layout: Path, http: httpx.AsyncClient) -> None:
+    (layout / "index.json").write_text("{")
+    answer = await http.get("/v2/app/manifests/v1")
+    assert (answer.status_code, code_of(answer)) == (500, "UNKNOWN")
+    assert "the layout cannot be read: index.json is not valid JSON" in answer.text
+
+
 async def test_large_blobs_are_refused(layout: Path) -> None:
     layout.mkdir()
     transport = httpx.ASGITransport(application(layout, writable=True, max_blob=1_000_000))

@@ -48,7 +48,7 @@ def test_there_and_back(task: GroupTask) -> None:
         ({"images": {"1": {"source": 1}}}, "source: want a string"),
         ({"settings": None}, "want a JSON object"),
         ({"settings": {"source": 5}}, "want a JSON object"),
-        ({"jobs": "x"}, "jobs: want a number"),
+        ({"jobs": "x"}, "jobs: want a whole number"),
         ({"header": {"pyskopeoPlan": 99}}, "version 99"),
     ],
 )

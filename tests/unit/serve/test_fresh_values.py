@@ -28,9 +28,12 @@ class Source:
     count: int = 0
     error: PyskopeoError | None = None
     stored: dict[str, int] = field(default_factory=dict)
+    hangs: bool = False
 
     async def ask(self, _key: str) -> int:
         await anyio.sleep(0)
+        if self.hangs:
+            await anyio.sleep_forever()
         self.count += 1
         if self.error is not None:
             raise self.error
@@ -41,6 +44,21 @@ class Source:
 
     def values(self, fresh: float = 60.0, limit: int = 10) -> FreshValues[str, int]:
         return FreshValues(fresh, self.ask, self.find, limit=limit, clock=lambda: self.now)
+
+
+async def test_upstream_that_hangs_is_not_waited_for_where_something_is_known() -> None:
+    source = Source(stored={"b": 7}, hangs=True)
+    values = FreshValues(60, source.ask, source.find, limit=10, patience=0.01, clock=lambda: source.now)
+    with anyio.fail_after(15):
+        found = await values.get("b")
+    assert (found.value, found.problem) == (7, "no answer within 0.01 s")
+    source.hangs = False
+    assert (await values.get("b")).value == 7
+    source.now = 11
+    assert (await values.get("b")).value == 1
+    source.hangs, source.now = True, 100
+    with anyio.fail_after(15):
+        assert (await values.get("b")).value == 1
 
 
 async def test_it_is_asked_for_once_in_a_while() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import threading
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pyskopeo.errors import StorageFailed
-from pyskopeo.storage.output_file import check_output, write_output
+from pyskopeo.storage.output_file import check_output, replace_output, write_output
 
 
 @pytest.fixture
@@ -96,3 +97,39 @@ def test_devices_and_open_files(tmp_path: Path) -> None:
     os.close(write)
     assert os.read(read, 100) == b"digest"
     os.close(read)
+
+
+@pytest.mark.parametrize("old", [None, b"an earlier report"])
+def test_a_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: bytes | None) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    path = tmp_path / "report.json"
+    if old is not None:
+        path.write_bytes(old)
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(StorageFailed, match=r"^writing it: no space left on device$"):
+        replace_output(path, b"a new report", "writing it")
+    assert {one.name: one.read_bytes() for one in tmp_path.iterdir()} == ({} if old is None else {path.name: old})
+
+
+def test_a_file_is_replaced_where_a_link_leads_to_and_keeps_its_mode(tmp_path: Path) -> None:
+    (tmp_path / "real").write_bytes(b"old")
+    (tmp_path / "real").chmod(0o640)
+    (tmp_path / "link").symlink_to("real")
+    replace_output(tmp_path / "link", b"new", "writing")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_bytes() == b"new"
+    assert (tmp_path / "real").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_file_in_a_directory_that_allows_no_new_ones_is_written_in_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(*_: object) -> None:
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+
+    monkeypatch.setattr(os, "replace", busy)
+    (tmp_path / "mounted").write_bytes(b"old")
+    replace_output(tmp_path / "mounted", b"new", "writing")
+    assert [one.read_bytes() for one in tmp_path.iterdir()] == [b"new"]

@@ -96,11 +96,9 @@ def test_missing_shards() -> None:
         ({"images": [{"source": "a", "destination": "b", "status": []}]}, "image 1: status: want a string"),
         ({"images": [{"source": "a", "destination": "b", "status": "x"}]}, "image 1: status: want one of copied"),
         ({"options": 1}, "options: want a JSON object"),
-        ({"exitCode": -1}, "exitCode: want a number"),
-        ({"exitCode": 256}, "exitCode: want a number from 0 to 255"),  # which a shell would take for 0
+        ({"exitCode": -1}, "exitCode: want a whole number"),
+        ({"exitCode": 256}, "exitCode: want a whole number from 0 to 255"),  # which a shell would take for 0
         ({"seconds": 10**400}, "seconds: want a number"),
-        ({"seconds": 1e300}, "seconds: want a number"),
-        ({"sources": 10**400}, "sources: want a number"),
         ({"shard": 5}, "shard: want a string"),
     ],
 )
