@@ -266,6 +266,11 @@ class ImageReference:
         """The image name as the user wrote it; ``str()`` adds the defaults, such as the tag ``latest``."""
         return f"{self.transport}:{self.details}"
 
+    @property
+    def repository_name(self) -> str:
+        """The name of the image without tag and digest, "" where it has none in the grammar of registries."""
+        return self.reference.name if self.reference else ""
+
     def subject(self) -> Subject:
         """Return the transport and scopes by which a signature policy finds its rule (containers-policy.json(5)).
 

@@ -10,7 +10,9 @@ let
   root = ../..;
   wanted = [ "pyskopeo" "man" "pyproject.toml" "README.md" "LICENSE" ];
   optional = with python3Packages; {
-    serve = [ uvicorn starlette h11 ];
+    serve = [ uvicorn starlette h11 httptools bcrypt prometheus-client ];
+    metrics = [ prometheus-client ];
+    cluster = [ distributed ];
     socks = [ socksio h11 ];
     openpgp = [ pysequoia ];
     sigstore = [ sigstore ];

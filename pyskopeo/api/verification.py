@@ -192,8 +192,8 @@ async def _verify_docker_archive(
     async with readable_archive(reference.path, access.storage.scratch, access.storage.max_inflated) as index:
         archive = DockerArchive.read(index)
         chosen = archive.items
-        if reference.reference is not None or reference.position is not None:
-            chosen = [archive.choose(reference.reference, reference.position)]
+        if reference.name is not None or reference.position is not None:
+            chosen = [archive.choose(reference.name, reference.position)]
         found = VerificationReport(reference.image_name, 0, 0, 0, 0, options.deep)
         for item in chosen:
             found = _added(found, await _verify_item(archive, item, options, access, advance))

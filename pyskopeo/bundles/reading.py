@@ -186,7 +186,10 @@ def read_contents(path: Path) -> tuple[Digest, BundleContents]:
         raise PathNotFound(str(error)) from None
     if start == b"{":
         raw = read_bounded(path, CONTENTS_LIMIT)
-        return bundle_manifest(raw).digest, BundleContents.parse(raw, str(path))
+        try:
+            return bundle_manifest(raw).digest, BundleContents.parse(raw, str(path))
+        except InvalidContent as error:
+            raise InvalidContent(f"{error} (want a bundle, or the file BUNDLE.manifest beside one)") from None
     found = read_file(path)
     return found.digest, BundleContents.parse(_raw_contents(found.index, found.manifest), str(path))
 

@@ -126,7 +126,8 @@ class BundleWriter:
             wrong = [self._output, *wrong]
         if wrong:
             raise DestinationRefused(
-                f"{wrong[0]} is there, of another bundle that was written to {self._output}: remove it first"
+                f"{wrong[0]} is there, of an earlier bundle, and would be taken for a file of the new one: remove it, "
+                "or give another name by -o"
             )
         for path in files:
             check_replaceable(path)

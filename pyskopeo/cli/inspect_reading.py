@@ -14,7 +14,7 @@ from .log import log
 
 if TYPE_CHECKING:
 
-    from ..interfaces import ImageReference, ImageSource
+    from ..interfaces import ImageSource
     from ..model.digest import Digest
     from ..model.manifest import Manifest
     from .inspect_format import Kind
@@ -44,7 +44,7 @@ async def read_shown(source: ImageSource, root: Manifest, image: NamedImage, opt
     inspection = await read_inspection(source, root, manifest) if is_image else None
     digest = _digest(root, manifest, options.algorithm)
     tags = await _tags(source) if options.tags else []
-    name = _repository(image.reference)
+    name = image.reference.repository_name
     lines: tuple[str, ...] = ()
     if options.summary:
         from .inspect_summary import Named, summary_lines
@@ -79,7 +79,7 @@ def show(shown: Shown, options: InspectOptions) -> None:
 
 async def _platforms(source: ImageSource, root: Manifest, image: NamedImage, options: InspectOptions) -> Shown:
     instances = await read_instances(source, root)
-    document = inspect_documents.platforms(root, instances, _repository(image.reference))
+    document = inspect_documents.platforms(root, instances, image.reference.repository_name)
     if not options.summary:
         return Shown(document, "platforms")
     from .inspect_summary import platform_lines
@@ -93,11 +93,6 @@ def _digest(root: Manifest, manifest: Manifest, algorithm: str | None) -> Digest
     if algorithm is None and manifest.config is not None and manifest.config.digest.algorithm != "sha256":
         algorithm = manifest.config.digest.algorithm
     return content_digest(root.raw, algorithm) if algorithm else root.digest
-
-
-def _repository(reference: ImageReference) -> str:
-    """Return the repository's name, empty for an image that is not in a registry."""
-    return reference.reference.name if reference.reference else ""
 
 
 async def _tags(source: ImageSource) -> list[str]:

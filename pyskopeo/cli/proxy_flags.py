@@ -57,16 +57,16 @@ class ProxyOptions:
         from ..serve.proxy import open_proxy
 
         def new_access() -> Access:
-            access = self.access.access(_warn)
+            access = self.access.access(print_warning)
             return replace(access, storage=replace(access.storage, store=store))
 
-        return open_proxy(self.upstreams, new_access, fresh=self.fresh, report=_warn, metrics=metrics)
+        return open_proxy(self.upstreams, new_access, fresh=self.fresh, report=print_warning, metrics=metrics)
 
     def __str__(self) -> str:
         return ", ".join(one.name for one in self.upstreams)
 
 
-def _warn(event: Event) -> None:
+def print_warning(event: Event) -> None:
     """Print a warning; not each retry of each request of a server."""
     if isinstance(event, Warned):
         warnings_only(event)

@@ -14,7 +14,7 @@ from ..fast_dataclass import dataclass
 from . import serve_flags
 from .command import Command
 from .flags import Flag, Parsed, UsageError, boolean
-from .proxy_flags import PROXY, ProxyOptions
+from .proxy_flags import PROXY, ProxyOptions, print_warning
 from .serve_flags import GuardOptions, listen_address
 from .standard_streams import notice
 
@@ -80,7 +80,7 @@ async def _open_application(options: ServeOptions, metrics: ServerMetrics) -> As
 
     made = partial(
         application, options.layout, writable=options.writable, store=options.store,
-        max_blob=options.guard.max_blob_size,
+        max_blob=options.guard.max_blob_size, report=print_warning,
     )  # fmt: skip
     app = await to_thread.run_sync(made)
     await app.check()

@@ -55,11 +55,13 @@ class SyncMetrics:
 
     def __init__(self) -> None:
         try:
-            from prometheus_client import CollectorRegistry, Counter, Gauge
+            from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
         except ModuleNotFoundError:
             raise Unsupported(
                 "--metrics needs the package prometheus-client: pip install 'pyskopeo[metrics]'"
             ) from None
+        # Else each counter has a second series, with the time at which it was made.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry: CollectorRegistry = CollectorRegistry()
         name = "pyskopeo_sync"
 

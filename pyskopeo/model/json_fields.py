@@ -30,11 +30,11 @@ class JsonFields:
             raise self._wrong(name, "a string")
         return value
 
-    def count(self, name: str, default: int | None = None, *, largest: int = _MOST) -> int:
-        """Return an integer from 0 to ``largest``; without ``default`` it must be there."""
+    def count(self, name: str, default: int | None = None) -> int:
+        """Return an integer that is not negative and fits 64 bits; without ``default`` it must be there."""
         value = self._fields.get(name, default)
-        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= largest:
-            raise self._wrong(name, f"a whole number from 0 to {'2^63 - 1' if largest == _MOST else largest}")
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MOST:
+            raise self._wrong(name, "a whole number from 0 to 2^63 - 1")
         return value
 
     def optional_count(self, name: str) -> int | None:

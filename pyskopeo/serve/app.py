@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..errors import InvalidName, NotFound, PyskopeoError, RegistryError
+from ..model.events import Event, Warned, ignore
 from ..model.layout import LAYOUT_FILE, check_layout_file
 from ..storage.blob_links import is_registry_layout
 from ..storage.files import read_bounded
@@ -30,17 +32,19 @@ if TYPE_CHECKING:
     Endpoint: TypeAlias = Callable[[Request, RegistryPath], Awaitable[Any]]
 
 _READING = ("GET", "HEAD")
+_BETWEEN_WARNINGS = 60.0  # seconds
 
 
 def application(
     layout: Path, repository: str | None = None, *, writable: bool = False, store: bool = False,
-    max_blob: int | None = None,
+    max_blob: int | None = None, report: Callable[[Event], None] = ignore,
 ) -> RegistryApp:  # fmt: skip
     """Return an ASGI application that serves the image layout at ``layout``.
 
     ``repository`` is the only repository that is served; None serves any name. With ``writable`` it takes pushes: the
     layout is made if it is missing, and consists of repositories from then on; blobs have up to ``max_blob`` bytes.
-    With ``store`` it is a content store, which always consists of repositories: ``docker.io/library/NAME``.
+    With ``store`` it is a content store, which always consists of repositories: ``docker.io/library/NAME``. ``report``
+    gets warnings about what cannot be read or stored, one a minute.
     Raises `Unsupported` if the extra ``serve`` is not installed, `NotFound` or `InvalidContent` if ``layout`` is not an
     image layout, `StorageFailed`, `DestinationRefused` with ``writable`` for a directory with other files, and
     `InvalidName` for an invalid ``repository``.
@@ -60,25 +64,27 @@ def application(
     if store or is_registry_layout(layout):
         content = StoredContent(storage, repository)
     writing = WritingEndpoints(storage, max_blob=max_blob) if writable else None
-    return RegistryApp(content, writing, root=layout)
+    return RegistryApp(content, writing, root=layout, report=report)
 
 
 class RegistryApp:
     """The registry over some ``content``; with ``writing`` it takes pushes and deletions, too.
 
-    ``root`` is the directory of the content, which clients are not told.
+    ``root`` is the directory of the content, which clients are not told; ``report`` gets warnings, one a minute.
     A middleware may set `MAY` (`scope_keys`) in the scope. It is asked about repositories that are not in the path.
     """
 
     def __init__(
-        self, content: RegistryContent, writing: WritingEndpoints | None = None, *, root: Path | None = None
-    ) -> None:
+        self, content: RegistryContent, writing: WritingEndpoints | None = None, *, root: Path | None = None,
+        report: Callable[[Event], None] = ignore,
+    ) -> None:  # fmt: skip
         try:
             from starlette.requests import Request
         except ImportError:
             raise missing_extra() from None
         self._request = Request
         self._read_only, self._root, self._content = writing is None, root, content
+        self._report, self._warned = report, -_BETWEEN_WARNINGS
         self._endpoints = _endpoints(ReadingEndpoints(content), writing)
 
     async def check(self) -> None:
@@ -120,6 +126,8 @@ class RegistryApp:
         return error_reply(request, 405, "UNSUPPORTED", message, {"Allow": ", ".join(found)})
 
     def _error_answer(self, request: Request, error: PyskopeoError) -> Any:
+        if not isinstance(error, RegistryError) or error.status >= 500:
+            self._warn(str(error))
         if isinstance(error, RegistryError):
             headers = VERSION if error.retry_after is None else {"Retry-After": f"{error.retry_after:.0f}"}
             return error_reply(request, error.status, error.codes[0], str(error), headers)
@@ -127,6 +135,12 @@ class RegistryApp:
         if self._root is not None:
             why = why.replace(f"{self._root}/", "")
         return error_reply(request, 500, "UNKNOWN", f"the layout cannot be read: {why}")
+
+    def _warn(self, message: str) -> None:
+        """Tell the one who runs the server, but not for each request."""
+        if time.monotonic() - self._warned >= _BETWEEN_WARNINGS:
+            self._warned = time.monotonic()
+            self._report(Warned(message))
 
 
 def _endpoints(reading: ReadingEndpoints, writing: WritingEndpoints | None) -> Mapping[str, dict[str, Endpoint]]:

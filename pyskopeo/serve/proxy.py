@@ -17,11 +17,12 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..errors import PyskopeoError
+from ..errors import AccessDenied, PyskopeoError
 from ..model.events import Event, Requested, Warned, ignore
 from ..model.reference import Reference, is_tag
 from .blob_parts import BlobPart, requested_part
 from .catalog import order
+from .fresh_values import is_outage
 from .metrics import ServerMetrics
 from .paths import RegistryPath, parse_path
 from .proxy_blob import ProxiedBlob
@@ -125,6 +126,8 @@ class Proxy:
             if blob is not None and blob.started:
                 self._warn(str(error))
                 raise
+            if isinstance(error, AccessDenied) or is_outage(error):
+                self._warn_sometimes(type(error).__name__, str(error))
             await answer_to(request, error)(scope, receive, send)
 
     async def _respond(self, request: Request) -> ASGIApp:
@@ -192,10 +195,10 @@ class Proxy:
             found["Warning"] = f'111 pyskopeo "{name.registry} could not be asked, this is what is stored"'
         return found
 
-    def _warn_sometimes(self, registry: str, message: str) -> None:
-        """Warn of a registry's outage, but not for each request."""
-        if time.monotonic() - self._warned.get(registry, -_BETWEEN_WARNINGS) >= _BETWEEN_WARNINGS:
-            self._warned[registry] = time.monotonic()
+    def _warn_sometimes(self, about: str, message: str) -> None:
+        """Warn of a registry's outage, or of errors of a kind, but not for each request."""
+        if time.monotonic() - self._warned.get(about, -_BETWEEN_WARNINGS) >= _BETWEEN_WARNINGS:
+            self._warned[about] = time.monotonic()
             self._warn(message)
 
     def _warn(self, message: str) -> None:

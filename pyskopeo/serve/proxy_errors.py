@@ -34,6 +34,8 @@ def answer_to(request: Request, error: PyskopeoError) -> Response:
     message = reason(error) if isinstance(error, StorageFailed) else str(error)
     if isinstance(error, NotFound) or (isinstance(error, RegistryError) and status == 404 and not error.codes):
         message = "the registry behind this proxy does not have it"  # the response to HEAD said no more
+    elif isinstance(error, AccessDenied):
+        message = "the registry behind this proxy refuses that to it"  # whose logins are not the client's concern
     return error_reply(request, status, code, message[:_MAX_MESSAGE], headers)
 
 

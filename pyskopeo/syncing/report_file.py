@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import InvalidContent, InvalidInput, NotFound, StorageFailed
+from ..errors import InvalidContent, InvalidInput, NotFound, StorageFailed, TooLarge
 from ..fast_dataclass import dataclass
 from ..model.json_fields import JsonFields
 from ..model.strict_json import parse_object
@@ -18,6 +18,7 @@ from .sync_request import ImageResult, Status, SyncImage, SyncReport
 REPORT_LIMIT = 512 * 1024 * 1024
 _MOST_VALUES = 20_000_000
 _VERSION = 1
+_MOST_EXIT_CODE = 255
 _STATUSES: dict[str, Status] = {
     "copied": "copied", "present": "present", "failed": "failed", "planned": "planned", "skipped": "skipped",
     "deleted": "deleted", "obsolete": "obsolete",
@@ -67,8 +68,13 @@ class RunReport:
     def from_json(cls, document: dict[str, Any], where: str) -> RunReport:
         """Return the report of a JSON object; raises `InvalidContent`, ``where`` names the file."""
         version, images = document.get("version"), document.get("images")
-        if version != _VERSION or isinstance(version, bool) or not isinstance(images, list):
+        if type(version) is not int or not isinstance(images, list):
             raise InvalidContent(f"{where} is not a report of pyskopeo sync")
+        if version != _VERSION:
+            raise InvalidContent(
+                f"{where}: a report of version {str(version)[:20]}, and this program reads version {_VERSION}: read it "
+                "with the version of pyskopeo that wrote it"
+            )
         fields = JsonFields(document, where, frozenset(document))  # later versions may add some
         options, shard = fields.value("options"), fields.text("shard", "")
         if options is not None and not isinstance(options, dict):
@@ -79,8 +85,7 @@ class RunReport:
         )
         return cls(
             fields.text("source"), fields.text("destination"), report, options, fields.text("plan", ""),
-            Shard.parse(shard) if shard else None, fields.flag("dryRun"),
-            fields.count("exitCode", 1 if report.failed else 0, largest=255),
+            _shard(shard, where), fields.flag("dryRun"), _exit_code(fields, 1 if report.failed else 0, where),
         )  # fmt: skip
 
 
@@ -90,7 +95,27 @@ def read_report(path: Path) -> RunReport:
         raw = read_bounded(path, REPORT_LIMIT)
     except NotFound as error:  # whose exit code is that of an image that is not there
         raise StorageFailed(f"reading the report {path}: no such file or directory") from error
-    return RunReport.from_json(parse_object(raw, str(path), REPORT_LIMIT, values=_MOST_VALUES), str(path))
+    try:
+        document = parse_object(raw, str(path), REPORT_LIMIT, values=_MOST_VALUES)
+    except InvalidContent as error:
+        if isinstance(error, TooLarge):
+            raise
+        raise InvalidContent(f"{error}: want a report of pyskopeo sync") from None
+    return RunReport.from_json(document, str(path))
+
+
+def _shard(text: str, where: str) -> Shard | None:
+    try:
+        return Shard.parse(text) if text else None
+    except InvalidInput as error:
+        raise InvalidContent(f"{where}: {error}") from None
+
+
+def _exit_code(fields: JsonFields, default: int, where: str) -> int:
+    code = fields.count("exitCode", default)
+    if code > _MOST_EXIT_CODE:  # the rest would be cut off: 256 is 0
+        raise InvalidContent(f"{where}: exitCode: want a number from 0 to {_MOST_EXIT_CODE}")
+    return code
 
 
 def merge_reports(named: Sequence[tuple[str, RunReport]]) -> RunReport:

@@ -30,6 +30,10 @@ class DockerArchiveReference(ImageReference):
         super().__init__(details)
         self.path, self.name, self.position = path, name, position
 
+    @property
+    def repository_name(self) -> str:
+        return self.name.name if self.name else ""
+
     def subject(self) -> Subject:
         return unscoped("docker-archive")
 

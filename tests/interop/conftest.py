@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tests.support.gnupg import Gnupg
 from tests.support.images import build
 from tests.support.measurement import unmeasured
 from tests.support.peers import Registry
+from tests.support.require import require_peer
 from tests.support.tls import Authority
 from tests.support.token_server import TokenServer
 
@@ -76,3 +78,11 @@ def keys(_keys: Gnupg, monkeypatch: pytest.MonkeyPatch) -> Gnupg:
 def stage(registry: Registry, program: Program, tmp_path: Path) -> Stage:
     """Where one program signs and checks."""
     return Stage(registry, f"{registry.host}/signed{next(_COUNT)}", tmp_path, program)
+
+
+@pytest.fixture
+def podman_command(tmp_path: Path) -> Iterator[tuple[str, ...]]:
+    """The beginning of a command line of podman, with an empty storage; it takes no long path for what runs."""
+    program = require_peer("podman")
+    with tempfile.TemporaryDirectory(prefix="podman-", ignore_cleanup_errors=True) as run:
+        yield program, f"--root={tmp_path}/podman", f"--runroot={run}", "--storage-driver=vfs"

@@ -65,9 +65,10 @@ def test_docker_loads_both_by_their_names(dockerd: Dockerd, archive: Path, full_
     assert [one["Id"] for one in told] == [image.config_digest() for image in IMAGES]
 
 
-def test_podman_loads_both_by_their_names(archive: Path, full_names: list[str], tmp_path: Path) -> None:
-    state = (f"--root={tmp_path}/root", f"--runroot={tmp_path}/run", "--storage-driver=vfs")
-    podman = [require_peer("podman"), *state]
+def test_podman_loads_both_by_their_names(
+    archive: Path, full_names: list[str], podman_command: tuple[str, ...]
+) -> None:
+    podman = podman_command
     subprocess.run([*podman, "load", "--quiet", "--input", archive], check=True, capture_output=True, timeout=60)
     words = [*podman, "image", "inspect", "--format", "{{.Id}}", *full_names]
     ids = subprocess.run(words, check=True, capture_output=True, text=True, timeout=60).stdout.split()
@@ -82,10 +83,11 @@ def test_skopeo_reads_each_by_name_and_position(archive: Path, full_names: list[
             assert subprocess.run(words, check=True, capture_output=True, timeout=60).stdout == image.config()
 
 
-def test_we_read_what_podman_saves_of_several(archive: Path, full_names: list[str], tmp_path: Path) -> None:
+def test_we_read_what_podman_saves_of_several(
+    archive: Path, full_names: list[str], podman_command: tuple[str, ...], tmp_path: Path
+) -> None:
     """``podman save -m`` has layers as links to one another, as Docker had."""
-    state = (f"--root={tmp_path}/root", f"--runroot={tmp_path}/run", "--storage-driver=vfs")
-    podman, saved = [require_peer("podman"), *state], tmp_path / "saved.tar"
+    podman, saved = podman_command, tmp_path / "saved.tar"
     for words in (["load", "-q", "-i", str(archive)], ["save", "-q", "-m", "-o", str(saved), *full_names]):
         subprocess.run([*podman, *words], check=True, capture_output=True, timeout=60)
     parts = [f"docker-archive:{saved}:{name}" for name in reversed(full_names)]

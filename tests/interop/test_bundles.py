@@ -61,9 +61,8 @@ def test_skopeo_reads_each_by_its_name(bundle: Path) -> None:
         assert json.loads(raw)["config"]["digest"] == image.config_digest()
 
 
-def test_podman_pulls_by_a_name(bundle: Path, tmp_path: Path) -> None:
-    state = (f"--root={tmp_path}/root", f"--runroot={tmp_path}/run", "--storage-driver=vfs")
-    podman = [require_peer("podman"), *state]
+def test_podman_pulls_by_a_name(bundle: Path, podman_command: tuple[str, ...]) -> None:
+    podman = podman_command
     words = [*podman, "pull", "--quiet", f"oci-archive:{bundle}:{NAMES[0]}"]
     subprocess.run(words, check=True, capture_output=True, timeout=60)
     words = [*podman, "image", "inspect", "--format", "{{.Id}}", NAMES[0]]

@@ -144,8 +144,7 @@ def program(request: pytest.FixtureRequest, folder: Path, tmp_path: Path) -> Doc
         return Docker(daemon)
     source = folder / "image"
     if request.param == "podman":
-        storage = ("--root", f"{tmp_path}/images", "--runroot", f"{tmp_path}/run", "--storage-driver", "vfs")
-        return Podman(tmp_path, source, require_peer("podman"), *storage)
+        return Podman(tmp_path, source, *request.getfixturevalue("podman_command"))
     if request.param == "skopeo":
         return Tool(tmp_path, source, require_peer("skopeo"), "--insecure-policy")
     import sys

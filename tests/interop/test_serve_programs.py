@@ -103,12 +103,10 @@ def dockerd(mirrored: Mirrored) -> Iterator[Dockerd]:
 
 
 @pytest.fixture
-def podman(tmp_path: Path) -> Callable[..., str]:
+def podman(podman_command: tuple[str, ...]) -> Callable[..., str]:
     """Podman with an empty storage."""
-    storage = ("--root", f"{tmp_path}/images", "--runroot", f"{tmp_path}/run", "--storage-driver", "vfs")
-
     def call(*words: str, environ: dict[str, str] | None = None) -> str:
-        return run("podman", *storage, *words, environ=environ)
+        return run(*podman_command, *words, environ=environ)
 
     return call
 

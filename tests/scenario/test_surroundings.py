@@ -199,7 +199,7 @@ def test_a_working_directory_that_has_been_removed(source: Path, tmp_path: Path)
         (("copy", "dir:a", f"oci:{tmp_path}/new2"), 1),
         (("inspect", "oci:a"), 1),
         (("sync", "--src=dir", "--dest=docker", "a", "localhost:1/b"), 1),
-        (("serve", "oci:a"), 2),
+        (("serve", "oci:a"), 1),
     ):
         gone.mkdir()
         command = [SHELL, "-c", 'rmdir "$PWD"; exec "$@"', "sh", *PYSKOPEO, *words]

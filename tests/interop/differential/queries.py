@@ -47,8 +47,8 @@ _INSPECT = (
     Row("inspect docker-archive:in/notes.txt", 1, "in/notes.txt"),
     Row("inspect --retry-times=2 --raw dir:in/oci"),
     Row("inspect --raw --bogus dir:in/oci", 1, "unknown flag: --bogus"),
-    Row("inspect", 1, "Exactly one argument expected"),
-    Row("inspect dir:in/oci dir:in/docker", 1, "Exactly one argument expected"),
+    Row("inspect", 1, ("Exactly one argument expected", "At least one argument expected")),
+    Row("inspect dir:in/oci dir:in/docker", 1, "Exactly one argument expected", called="skopeo"),
 )
 
 _TAGS = (

@@ -138,7 +138,7 @@ in import ./package.nix { inherit lib python3Packages; installShellFiles = null;
 def test_the_package_for_nix_needs_what_the_project_needs(tmp_path: Path) -> None:
     """Evaluated with a little nixpkgs; every extra, too."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = ("serve", "socks", "openpgp", "sigstore", "signing")
+    extras = ("serve", "metrics", "cluster", "socks", "openpgp", "sigstore", "signing")
     texts = project["dependencies"] + [text for extra in extras for text in project["optional-dependencies"][extra]]
     # httpx[socks] is a package of its own in nixpkgs.
     needed = {re.split(r"[\[><=; ]", text)[0].lower().replace(".", "-") for text in texts} | {"socksio"}

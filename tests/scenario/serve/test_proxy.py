@@ -239,6 +239,8 @@ async def test_credentials_are_those_of_the_proxy(tmp_path: Path, image: BuiltIm
             proxy.http.headers["Authorization"] = "Basic Y2xpZW50OmNsaWVudA=="
             answer = await proxy.http.get(f"/v2/{NAME}/manifests/v1")
             assert answer.status_code == 403, "credentials on the command line are not for another host"
+            assert "log in with: " not in answer.text
+            assert ["log in with: " in warning for warning in proxy.warnings] == [True]
         keychain = replace(access.keychain, credentials=None, anonymous=False)
         (tmp_path / ".docker").mkdir()
         auth = f'{{"auths": {{"{upstream.host}": {{"auth": "bWlycm9yOnNlY3JldA=="}}}}}}'

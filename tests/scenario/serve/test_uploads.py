@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import anyio
 import httpx
@@ -218,11 +219,17 @@ async def test_the_disk_is_full_when_an_image_is_deleted(layout: Path, http: htt
     assert (await http.delete("/v2/app/manifests/v1")).status_code == 202
 
 
-async def test_clients_are_not_told_where_a_broken_index_is(layout: Path, http: httpx.AsyncClient) -> None:
+async def test_who_is_told_where_a_broken_index_is(layout: Path) -> None:
+    warnings: list[Any] = []
+    transport = httpx.ASGITransport(application(layout, writable=True, report=warnings.append))
     (layout / "index.json").write_text("{")
-    answer = await http.get("/v2/app/manifests/v1")
-    assert (answer.status_code, code_of(answer)) == (500, "UNKNOWN")
-    assert "the layout cannot be read: index.json is not valid JSON" in answer.text
+    async with httpx.AsyncClient(transport=transport, base_url="http://registry") as http:
+        for _ in range(2):
+            answer = await http.get("/v2/app/manifests/v1")
+            assert (answer.status_code, code_of(answer)) == (500, "UNKNOWN")
+            assert "the layout cannot be read: index.json is not valid JSON" in answer.text
+    (warning,) = warnings
+    assert warning.message.startswith(f"{layout}/index.json is not valid JSON")
 
 
 async def test_large_blobs_are_refused(layout: Path) -> None:

@@ -54,6 +54,7 @@ class TestMetrics:
             found = values(path.read_text())
             assert found['pyskopeo_sync_images_total{result="copied"}'] == 6
             assert found['pyskopeo_sync_last_run_images{result="failed"}'] == 0
+            assert not [name for name in found if "_created" in name]
             assert found["pyskopeo_sync_copied_bytes_total"] > 1000
             assert found["pyskopeo_sync_last_success_timestamp_seconds"] > 1.6e9
             requests = {name: value for name, value in found.items() if name.startswith("pyskopeo_sync_requests_total{")}

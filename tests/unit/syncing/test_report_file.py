@@ -89,7 +89,7 @@ def test_missing_shards() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 2}, "is not a report of pyskopeo sync"),
+        ({"version": 2}, "a report of version 2, and this program reads version 1"),
         ({"version": True}, "is not a report"),
         ({"images": {}}, "is not a report"),
         ({"images": [1]}, "image 1: want a JSON object"),
@@ -97,9 +97,10 @@ def test_missing_shards() -> None:
         ({"images": [{"source": "a", "destination": "b", "status": "x"}]}, "image 1: status: want one of copied"),
         ({"options": 1}, "options: want a JSON object"),
         ({"exitCode": -1}, "exitCode: want a whole number"),
-        ({"exitCode": 256}, "exitCode: want a whole number from 0 to 255"),  # which a shell would take for 0
+        ({"exitCode": 256}, "exitCode: want a number from 0 to 255"),
         ({"seconds": 10**400}, "seconds: want a number"),
         ({"shard": 5}, "shard: want a string"),
+        ({"shard": "1/0"}, "invalid shard 1/0"),
     ],
 )
 def test_what_is_no_report(change: dict[str, object], message: str) -> None:
