@@ -23,7 +23,7 @@ from .collection import Base, Collection
 from .earlier_archives import EarlierArchives
 from .part_names import find_files, is_part
 from .reading import read_contents
-from .wanted import Wishes, find_wanted
+from .wanted import FindOptions, find_wanted
 from .writing import BundleWriter, WrittenBundle, check_replaceable
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class BundleRequest:
     """Which images a bundle is made of, and how.
 
     ``images`` are what `wanted.find_wanted` takes. ``since`` are earlier bundles, or the small files that stand for
-    them: what they have is left out. ``selection`` chooses among the images of an index, see `wanted.Wishes`.
+    them: what they have is left out. ``selection`` chooses among the images of an index, see `wanted.FindOptions`.
     ``max_size`` is the maximum size in bytes of a file; None: one file. ``signers`` sign the bundle as the image
     ``sign_identity``. ``jobs`` is the maximum number of images copied at once, ``guard`` that of `SyncRequest`.
     """
@@ -108,7 +108,7 @@ async def make_bundle(
         )
         access = replace(access, storage=replace(storage, shared_files=files))
         images = await find_wanted(
-            request.images, Wishes(access, share, report, request.selection, request.guard)
+            request.images, FindOptions(access, share, report, request.selection, request.guard)
         )  # fmt: skip
         return await _Creation(request, access, files, report).run(images, bases, signing)
 

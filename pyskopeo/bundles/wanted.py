@@ -44,7 +44,7 @@ class WantedImage:
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class FindOptions:
     """How images are found and read.
 
     ``selection`` chooses among the images of an index, also for those for which a file names platforms; None: these, or
@@ -65,7 +65,7 @@ class Wishes:
         return Selection(Platform.host(), "platforms", tuple(platforms)) if platforms else Selection(Platform.host())
 
 
-async def find_wanted(arguments: Sequence[str], wishes: Wishes) -> list[WantedImage]:
+async def find_wanted(arguments: Sequence[str], options: FindOptions) -> list[WantedImage]:
     """Return the images that arguments stand for, sorted by their names in the bundle.
 
     An argument is an image name with its transport, or the path of a file: a lock file (by its content or its ending
@@ -74,14 +74,14 @@ async def find_wanted(arguments: Sequence[str], wishes: Wishes) -> list[WantedIm
     two different images with one name; `PathNotFound`, and what reading the files and listing registries raises.
     """
     found: dict[str, WantedImage] = {}
-    access = await wishes.share(wishes.access)
-    wishes = replace(wishes, access=access)
+    access = await options.share(options.access)
+    options = replace(options, access=access)
     for argument in arguments:
         transport = argument.partition(":")[0]
         if transport in TRANSPORTS:
-            images = [_named(argument, "", wishes)]
+            images = [_named(argument, "", options)]
         else:
-            images = await _read_file(argument, wishes)
+            images = await _read_file(argument, options)
         for image in images:
             known = found.setdefault(image.name, image)
             if str(known.source) != str(image.source):
@@ -92,27 +92,27 @@ async def find_wanted(arguments: Sequence[str], wishes: Wishes) -> list[WantedIm
     return [found[name] for name in sorted(found)]
 
 
-async def _read_file(argument: str, wishes: Wishes) -> list[WantedImage]:
+async def _read_file(argument: str, options: FindOptions) -> list[WantedImage]:
     path = Path(argument)
     if not is_there(path):
         shown = ascii(argument)[1:-1][:200]
         raise PathNotFound(f"{shown}: no such file, and no image name: for an image want docker://{shown}")
     if path.suffix in _YAML:
         listed = await list_yaml_images(
-            argument, wishes.access, registry_queries.list_tags, wishes.share, wishes.report, guard=wishes.guard
+            argument, options.access, registry_queries.list_tags, options.share, options.report, guard=options.guard
         )
         return [
-            replace(_named(image.source, "", wishes, image.platforms), access=access) for access, image in listed
+            replace(_named(image.source, "", options, image.platforms), access=access) for access, image in listed
         ]
     content = b"" if path.suffix == _LOCK else read_bounded(path, LIST_LIMIT)
     if path.suffix == _LOCK or _LOCK_KEY in content[:4096]:
         from ..storage.lock_files import read_lock
 
-        return list(_of_lock(read_lock(path), wishes))
-    return list(_of_list(content, argument, wishes))
+        return list(_of_lock(read_lock(path), options))
+    return list(_of_list(content, argument, options))
 
 
-def _of_list(content: bytes, where: str, wishes: Wishes) -> Iterator[WantedImage]:
+def _of_list(content: bytes, where: str, options: FindOptions) -> Iterator[WantedImage]:
     try:
         lines = content.decode("utf-8").splitlines()
     except UnicodeDecodeError:
@@ -125,21 +125,21 @@ def _of_list(content: bytes, where: str, wishes: Wishes) -> Iterator[WantedImage
             if len(words) > 2:
                 raise InvalidInput("want an image name, and the name in the bundle if that differs")
             image = words[0] if words[0].partition(":")[0] in TRANSPORTS else f"docker://{words[0]}"
-            yield _named(image, words[1] if len(words) > 1 else "", wishes)
+            yield _named(image, words[1] if len(words) > 1 else "", options)
 
 
-def _of_lock(lock: LockFile, wishes: Wishes) -> Iterator[WantedImage]:
+def _of_lock(lock: LockFile, options: FindOptions) -> Iterator[WantedImage]:
     from ..syncing.locked_source import LockedReference
 
     for name in sorted(lock.images):
         image = lock.images[name]
-        selection = wishes.selection or Selection(
+        selection = options.selection or Selection(
             Platform.host(), "platforms" if image.platforms else "all", image.platforms
         )
-        yield WantedImage(_full_name(image.reference), LockedReference(lock, image), selection, wishes.access)
+        yield WantedImage(_full_name(image.reference), LockedReference(lock, image), selection, options.access)
 
 
-def _named(image: str, name: str, wishes: Wishes, platforms: Sequence[Platform] = ()) -> WantedImage:
+def _named(image: str, name: str, options: FindOptions, platforms: Sequence[Platform] = ()) -> WantedImage:
     """Return an image by its name with the transport; ``name`` is the one for the bundle, "": that of the image."""
     source = parse_image_name(image)
     if name:
@@ -148,7 +148,7 @@ def _named(image: str, name: str, wishes: Wishes, platforms: Sequence[Platform] 
         reference = source.reference
     else:
         reference = _local_name(source, image)
-    return WantedImage(_full_name(reference), source, wishes.select(platforms), wishes.access)
+    return WantedImage(_full_name(reference), source, options.select(platforms), options.access)
 
 
 def _local_name(source: ImageReference, image: str) -> Reference:

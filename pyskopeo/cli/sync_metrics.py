@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import StorageFailed, Unsupported
+from ..errors import InvalidInput, StorageFailed, Unsupported
 from ..model.events import Requested, Retrying
 from ..syncing.sync_request import ImageEvent, ImageFinished
 from .flags import Parsed, UsageError
@@ -131,32 +131,41 @@ class SyncMetrics:
 
 
 @contextmanager
-def counting(target: MetricsTarget | None) -> Iterator[SyncMetrics | None]:
-    """Yield what counts, None without a target; serve it within the block, and write its file at the end.
+def counting(target: MetricsTarget) -> Iterator[SyncMetrics]:
+    """Yield what counts; serve it within the block, or write its file at the end.
 
-    Raises `Unsupported` without the package, and `StorageFailed`, also for an address that cannot be listened to.
+    Raises `Unsupported` without the package, `InvalidInput` for a host that can be none, and `StorageFailed`, also for
+    an address that cannot be listened to.
     """
-    if target is None:
-        yield None
-        return
     metrics = SyncMetrics()
-    if target.path is not None:
-        from ..storage.output_file import check_output
-
-        check_output(target.path, f"writing {target.path}")
-        try:
+    if target.path is None:
+        with _serving(metrics.registry, target.host, target.port):
             yield metrics
-        finally:
-            metrics.write(target)
         return
-    from prometheus_client import start_http_server
+    from ..storage.output_file import check_output
 
-    try:
-        server, thread = start_http_server(target.port, target.host or "::", metrics.registry)
-    except OSError as error:
-        raise StorageFailed.of(error, f"--metrics: listening at {target.host}:{target.port}") from error
+    check_output(target.path, f"writing {target.path}")
     try:
         yield metrics
+    finally:
+        metrics.write(target)
+
+
+@contextmanager
+def _serving(registry: CollectorRegistry, host: str, port: int) -> Iterator[None]:
+    import socket
+
+    from prometheus_client import start_http_server
+
+    every = "::" if socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104 - as the user says
+    try:
+        server, thread = start_http_server(port, host or every, registry)
+    except OSError as error:
+        raise StorageFailed.of(error, f"--metrics: listening at {host}:{port}") from error
+    except UnicodeError:
+        raise InvalidInput(f"--metrics: {ascii(host)[1:-1][:200]} is no name of a host") from None
+    try:
+        yield
     finally:
         server.shutdown()
         server.server_close()

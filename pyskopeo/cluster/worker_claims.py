@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class WorkerClaims:
-    """Asks for each blob before it is moved; implements `syncing.shared_blobs.Elsewhere`."""
+    """Asks for each blob before it is moved; implements `syncing.shared_blobs.OtherRuns`."""
 
     def __init__(self, mailbox: Mailbox) -> None:
         self._mailbox = mailbox

@@ -27,7 +27,7 @@ _MAX_DEPTH = 8  # of what refers to a manifest
 
 
 class TagRemoval:
-    """Removes tags of one repository: first `doom` all that are to go, then `remove` them.
+    """Removes tags of one repository: first `announce` all that are to go, then `remove` them.
 
     With ``referrers``, what refers to a manifest is deleted with it, and cosign's tags for it: all that is there, since
     it is of no use without the manifest. Then a manifest is deleted by its digest wherever that is possible.
@@ -38,7 +38,7 @@ class TagRemoval:
     ) -> None:
         self._repository = Repository(reference, session, access.network.retry, access.report)
         self._writer = RepositoryWriter(reference, session)
-        self._doomed: set[str] = set()
+        self._announced: set[str] = set()
         self._with_referrers = referrers
         self._can_remove_tags = True
         self._digests: dict[str, Digest | None] | None = None
@@ -59,9 +59,9 @@ class TagRemoval:
             return None
         return content_digest(raw, algorithm)
 
-    def doom(self, tag: str) -> None:
+    def announce(self, tag: str) -> None:
         """Say that a tag is going to be removed, so that it does not keep a manifest."""
-        self._doomed.add(tag)
+        self._announced.add(tag)
 
     async def remove(self, tag: str, digest: Digest) -> None:
         """Remove a tag, which refers to ``digest``; raises `Unsupported` if the registry cannot without other tags."""
@@ -108,7 +108,7 @@ class TagRemoval:
             listed = await self._repository.tag_list()
             if listed.problem:
                 raise InvalidContent(listed.problem)
-            self._digests = dict.fromkeys(tag for tag in listed.tags if tag not in self._doomed)
+            self._digests = dict.fromkeys(tag for tag in listed.tags if tag not in self._announced)
             known = self._digests
 
             async def look_up(tag: str) -> None:

@@ -65,6 +65,7 @@ def _plain(text: str, limit: int) -> str:
 class AccessLog:
     """Lines that wait to be written, by `run`. ``path`` is appended to; `STANDARD_OUTPUT` stands for that.
 
+    ``dropped`` is the number of lines that could not be written, or not fast enough.
     Raises `StorageFailed` if the file cannot be opened.
     """
 

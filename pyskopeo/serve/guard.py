@@ -16,7 +16,7 @@ from .gate import Gate
 from .metrics import CONTENT_TYPE, Exchange, ServerMetrics
 from .request_checks import METHODS, odd_request
 from .request_target import Target, target_of
-from .scope_keys import TARGET, USER
+from .scope_keys import TARGET, UPLOAD_ENDED, USER
 from .upload_quota import UploadQuota
 
 if TYPE_CHECKING:
@@ -63,6 +63,8 @@ class Guard:
         metrics.gauge("uploads_open", "Uploads that are begun and not finished", lambda: self._quota.open_uploads)
         if (authentication := settings.authentication) is not None:
             metrics.counter("failed_logins", "Logins that failed", lambda: authentication.failures)
+        if (log := settings.access_log) is not None:
+            metrics.counter("access_log_lost_lines", "Lines that could not be written", lambda: log.dropped)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -140,7 +142,7 @@ class Guard:
 
         async def noting(message: Message) -> None:
             if message["type"] == "http.response.start":
-                self._quota.answered(client, method, path, message)
+                self._quota.answered(client, method, path, message, ended=scope.get(UPLOAD_ENDED, False))
             await send(message)
 
         await self._app(scope, receive, noting)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..model.layout import reference_name
+from ..storage.files import is_link, read_local_manifest
+from ..streams.cancellation import check_cancelled, run_in_thread
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ..model.descriptor import Descriptor
     from ..model.digest import Digest
     from ..model.layout import LayoutIndex
@@ -62,16 +67,27 @@ class KnownContent:
         return self._by_name[1]
 
     async def _read(self, repository: str, store: ContentStore) -> dict[Digest, int]:
-        found: dict[Digest, int] = {}
-        queue = [descriptor for _, descriptor in (await self._stored(store)).get(repository, ())]
-        for descriptor in queue[:_MAX_MANIFESTS]:
-            manifest = await store.manifest(descriptor.digest, descriptor.media_type)
-            if manifest is not None:
-                note(found, manifest)
-                for child in manifest.manifests[:_MAX_MANIFESTS]:
-                    if (image := await store.manifest(child.digest, child.media_type)) is not None:
-                        note(found, image)
-        return found
+        roots = [descriptor for _, descriptor in (await self._stored(store)).get(repository, ())]
+        return await run_in_thread(partial(_read_sizes, store, roots[:_MAX_MANIFESTS]))
+
+
+def _read_sizes(store: ContentStore, roots: Iterable[Descriptor]) -> dict[Digest, int]:
+    """Return the sizes of all that images in the store lead to; for a worker thread."""
+    found: dict[Digest, int] = {}
+    for root in roots:
+        check_cancelled()
+        manifest = _read_manifest(store, root)
+        if manifest is not None:
+            note(found, manifest)
+            for child in manifest.manifests[:_MAX_MANIFESTS]:
+                if (image := _read_manifest(store, child)) is not None:
+                    note(found, image)
+    return found
+
+
+def _read_manifest(store: ContentStore, descriptor: Descriptor) -> Manifest | None:
+    path = store.path(descriptor.digest)
+    return None if is_link(path) else read_local_manifest(path, descriptor.digest, descriptor.media_type)
 
 
 def note(sizes: dict[Digest, int], manifest: Manifest) -> None:

@@ -17,10 +17,10 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..errors import AccessDenied, InvalidDigest, PyskopeoError
-from ..model.digest import Digest
+from ..errors import AccessDenied, PyskopeoError
 from ..model.events import Event, Requested, Warned, ignore
 from ..model.reference import Reference, is_tag
+from .blob_parts import BlobPart, requested_part
 from .catalog import order
 from .fresh_values import is_outage
 from .metrics import ServerMetrics
@@ -28,19 +28,18 @@ from .paths import RegistryPath, parse_path
 from .proxy_blob import ProxiedBlob
 from .proxy_content import ProxyContent
 from .proxy_errors import answer_to
+from .reading import parse_verifiable_digest
 from .responses import (
     VERSION,
     Stream,
     content_headers,
     error_reply,
-    is_not_modified,
     json_reply,
     page_reply,
     referrers_reply,
     refusal,
     reply,
     requested_page,
-    requested_range,
 )
 from .scope_keys import MAY
 from .upstream_connections import UpstreamConnections
@@ -92,7 +91,9 @@ async def open_proxy(
             pass
         async with create_task_group() as tasks:
             try:
-                yield Proxy(names, ProxyContent(connections, tasks, fresh, numbers.cache), mark, report)
+                content = ProxyContent(connections, tasks, fresh, numbers.cache)
+                numbers.counter("fetched_blobs", "Blobs that were stored in the cache", lambda: content.fetches.fetched)
+                yield Proxy(names, content, mark, report)
             finally:
                 tasks.cancel_scope.cancel()
     finally:
@@ -150,17 +151,17 @@ class Proxy:
         if path.kind == "manifests":
             return await self._manifest(request, name, path)
         if path.kind == "blobs":
-            return await self._blob(request, self._with_digest(name, path))
+            return await self._blob(request, _with_digest(name, path))
         if path.kind == "tags":
             tags = await self.content.tags(name)
             headers = self._headers(request, name, tags.problem)
             return _list_reply(request, {"name": path.repository}, "tags", sorted(tags.value, key=order), headers)
-        return await self._list_referrers(request, self._with_digest(name, path))
+        return await self._list_referrers(request, _with_digest(name, path))
 
     async def _manifest(self, request: Request, name: Reference, path: RegistryPath) -> ASGIApp:
         problem = ""
         if ":" in path.reference:
-            manifest = await self.content.manifest(self._with_digest(name, path))
+            manifest = await self.content.manifest(_with_digest(name, path))
         else:
             if not is_tag(path.reference):
                 raise refusal(400, "TAG_INVALID", f"invalid tag {ascii(path.reference)[:140]}")
@@ -171,35 +172,18 @@ class Proxy:
     async def _blob(self, request: Request, name: Reference) -> ASGIApp:
         assert name.digest is not None
         found = await self.content.describe(name, name.digest)
-        headers = VERSION | content_headers(found.digest, "application/octet-stream") | {"Accept-Ranges": "bytes"}
-        headers |= self._headers(request, name) | {"Content-Length": str(found.size)}
-        if request.method == "HEAD" or is_not_modified(request, headers):
-            return reply(request, 200, b"", headers)
-        part, status = requested_range(request, headers, found.size), 206
-        if part is None:
-            part, status = range(found.size), 200
-        elif not part:
-            extent = {"Content-Range": f"bytes */{found.size}", "Accept-Ranges": "bytes"}
-            return error_reply(request, 416, "RANGE_INVALID", f"the blob has {found.size} bytes", extent)
-        else:
-            headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{found.size}"
-            headers["Content-Length"] = str(len(part))
+        part = requested_part(request, found.digest, found.size, self._headers(request, name))
+        if not isinstance(part, BlobPart):
+            return part
         if (file := await self.content.open_stored(found)) is not None:
-            return Stream(file, part, status, headers)
-        return ProxiedBlob(self.content, name, found, part, status=status, headers=headers, report=self._warn)
+            return Stream(file, part.part, part.status, part.headers)
+        return ProxiedBlob(
+            self.content, name, found, part.part, status=part.status, headers=part.headers, report=self._warn
+        )
 
     async def _list_referrers(self, request: Request, name: Reference) -> ASGIApp:
         found = await self.content.referrers(name)
         return referrers_reply(request, found.value, self._headers(request, name, found.problem))
-
-    def _with_digest(self, name: Reference, path: RegistryPath) -> Reference:
-        try:
-            digest = Digest.parse(path.reference)
-        except InvalidDigest as error:
-            raise refusal(400, "DIGEST_INVALID", str(error)) from None
-        if not digest.verifiable:
-            raise refusal(400, "DIGEST_INVALID", f"unsupported digest algorithm {digest.algorithm}")
-        return replace(name, digest=digest)
 
     def _headers(self, request: Request, name: Reference, problem: str = "") -> dict[str, str]:
         """Return the header fields that say where content is from, and what is left of a rate limit there."""
@@ -219,6 +203,10 @@ class Proxy:
 
     def _warn(self, message: str) -> None:
         self._report(Warned(message))
+
+
+def _with_digest(name: Reference, path: RegistryPath) -> Reference:
+    return replace(name, digest=parse_verifiable_digest(path.reference))
 
 
 def _everything(_repository: str, _action: str) -> bool:

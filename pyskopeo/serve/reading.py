@@ -8,22 +8,19 @@ from typing import TYPE_CHECKING
 
 from ..errors import InvalidDigest
 from ..model.digest import Digest
+from .blob_parts import BlobPart, requested_part
 from .catalog import is_tag
 from .content import check_repository
 from .responses import (
     MAX_NAMES,
-    VERSION,
     Stream,
     content_headers,
-    error_reply,
-    is_not_modified,
     json_reply,
     page_reply,
     referrers_reply,
     refusal,
     reply,
     requested_page,
-    requested_range,
 )
 from .scope_keys import MAY
 
@@ -88,25 +85,13 @@ class ReadingEndpoints:
         """A blob or a range of it (distribution specification, "Pulling blobs")."""
         name = check_repository(path.repository)
         digest = parse_digest(path.reference)
-        headers = VERSION | content_headers(digest, "application/octet-stream") | {"Accept-Ranges": "bytes"}
         with ExitStack() as stack:
             file = stack.enter_context(await self._content.open_blob(name, digest))
-            size = os.fstat(file.fileno()).st_size
-            headers["Content-Length"] = str(size)
-            if request.method == "HEAD" or is_not_modified(request, headers):
-                return reply(request, 200, b"", headers)
-            part = requested_range(request, headers, size)
-            if part is None:
-                part, status = range(size), 200
-            elif part:
-                status = 206
-                headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{size}"
-                headers["Content-Length"] = str(len(part))
-            else:
-                extent = {"Content-Range": f"bytes */{size}", "Accept-Ranges": "bytes"}
-                return error_reply(request, 416, "SIZE_INVALID", f"the blob has {size} bytes", extent)
+            found = requested_part(request, digest, os.fstat(file.fileno()).st_size)
+            if not isinstance(found, BlobPart):
+                return found
             stack.pop_all()
-        return Stream(file, part, status, headers)
+        return Stream(file, found.part, found.status, found.headers)
 
     async def referrers(self, request: Request, path: RegistryPath) -> Response:
         """The manifests whose subject is a digest (distribution specification, "Listing Referrers")."""
@@ -120,3 +105,11 @@ def parse_digest(text: str) -> Digest:
         return Digest.parse(text)
     except InvalidDigest as error:
         raise refusal(400, "DIGEST_INVALID", str(error)) from None
+
+
+def parse_verifiable_digest(text: str) -> Digest:
+    """Parse a digest of an algorithm that this program knows; raises a refusal."""
+    digest = parse_digest(text)
+    if not digest.verifiable:
+        raise refusal(400, "DIGEST_INVALID", f"digests of {digest.algorithm} cannot be verified here")
+    return digest

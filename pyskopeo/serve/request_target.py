@@ -18,18 +18,14 @@ _FIXED = {TOKEN_PATH: "token", HEALTH_PATH: "health", METRICS_PATH: "metrics"}
 _UPLOADS = ("uploads", "upload")
 _READING = ("GET", "HEAD")
 
-ENDPOINTS = (
-    "base", "catalog", "tags", "manifests", "blobs", "uploads", "upload", "referrers", *_FIXED.values(), "other",
-)  # fmt: skip
-"""All values of `Target.endpoint`: the kinds of paths that a registry has, and what else this server has."""
-
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """What a request is for.
 
-    ``endpoint`` is one of `ENDPOINTS`, ``repository`` the name in the path, "" where there is none, ``action`` the
-    right that is needed there: one of `ACTIONS`.
+    ``endpoint`` is a kind of path that a registry has (`paths.Kind`), or ``token``, ``health``, ``metrics`` or
+    ``other``; ``repository`` the name in the path, "" where there is none; ``action`` the right that is needed there,
+    one of `ACTIONS`.
     """
 
     endpoint: str

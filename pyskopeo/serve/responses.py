@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from ..model.descriptor import Descriptor
 
-_RANGE = re.compile(r"bytes=([0-9]{0,99})-([0-9]{0,99})", re.ASCII | re.IGNORECASE)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _PAGE_SIZE = 3 * 1024 * 1024
 # Bytes that are read at once, in less time than it takes to have a thread do it.
@@ -100,31 +99,6 @@ async def while_connected(receive: Receive, respond: Callable[[], Awaitable[None
             tasks.start_soon(watch)
             await respond()
             tasks.cancel_scope.cancel()
-
-
-def byte_range(header: str, size: int) -> range | None:
-    """Return the bytes that a Range header requests (RFC 9110, section 14), empty if not satisfiable.
-
-    Returns None, for the whole content, if the header is to be ignored: for other units, several ranges
-    and invalid syntax, and for empty content.
-    """
-    match = _RANGE.fullmatch(header.strip())
-    if match is None or not size or not any(match.groups()):
-        return None
-    first, last = match.groups()
-    if not first:
-        return range(max(size - int(last), 0), size)
-    if last and int(last) < int(first):
-        return None
-    return range(min(int(first), size), min(int(last) + 1, size) if last else size)
-
-
-def requested_range(request: Request, headers: Mapping[str, str], size: int) -> range | None:
-    """Return the range that a request asks for, considering If-Range; None for the whole content."""
-    values = request.headers.getlist("range")
-    if len(values) != 1 or request.headers.get("if-range", headers["ETag"]) != headers["ETag"]:
-        return None
-    return byte_range(values[0], size)
 
 
 def is_not_modified(request: Request, headers: Mapping[str, str]) -> bool:

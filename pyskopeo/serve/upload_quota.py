@@ -39,15 +39,18 @@ class UploadQuota:
         message = f"{whose} are not finished: finish or cancel them"
         return Refusal(429, "TOOMANYREQUESTS", message, {"Retry-After": "60"})
 
-    def answered(self, client: str, method: str, path: str, message: Message) -> None:
-        """Take note of the answer to a request about an upload; ``message`` is its start."""
+    def answered(self, client: str, method: str, path: str, message: Message, *, ended: bool) -> None:
+        """Take note of the answer to a request about an upload; ``message`` is its start.
+
+        ``ended`` is whether the upload was removed, for example since it has failed.
+        """
         status = message["status"]
         if method == "POST" and status == 202:
             location = dict(message["headers"]).get(b"location", b"").decode("latin-1").partition("?")[0]
             if location and location not in self._open:
                 self._open[location] = client, time.monotonic()
                 self._counts[client] = self._counts.get(client, 0) + 1
-        elif (method in ("PUT", "DELETE") and status in (201, 204)) or status == 404:
+        elif ended or (method in ("PUT", "DELETE") and status in (201, 204)) or status == 404:
             self._remove(path)
         elif path in self._open:
             self._open[path] = self._open[path][0], time.monotonic()

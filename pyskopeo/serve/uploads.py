@@ -12,9 +12,9 @@ from ..storage.registry_uploads import TooManyUploads, UploadBusy
 from ..streams.cancellation import run_in_thread
 from .bodies import content_length, content_range, drain, receive_into
 from .content import check_repository
-from .reading import parse_digest
+from .reading import parse_digest, parse_verifiable_digest
 from .responses import VERSION, error_reply, reason, refusal, storage_refusal
-from .scope_keys import MAY
+from .scope_keys import MAY, UPLOAD_ENDED
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -41,7 +41,7 @@ class UploadEndpoints:
         name, query = check_repository(path.repository), request.query_params
         if "mount" in query and (mounted := await self._mount(request, name)) is not None:
             return _blob_answer(name, mounted)
-        digest = _verifiable(query["digest"]) if "digest" in query else None
+        digest = parse_verifiable_digest(query["digest"]) if "digest" in query else None
         algorithm = digest.algorithm if digest is not None else query.get("digest-algorithm", "sha256")
         if algorithm not in ("sha256", "sha384", "sha512"):
             raise refusal(400, "DIGEST_INVALID", f"digests of {ascii(algorithm)[1:-1][:40]} cannot be verified here")
@@ -52,9 +52,9 @@ class UploadEndpoints:
         try:
             async with self._opened(name, identity) as upload:
                 await self._receive(request, upload, None)
-                await self._finish(upload, digest)
+                await self._finish(request, upload, digest)
         finally:  # the client does not know of it
-            await run_in_thread(partial(self.storage.uploads.remove, identity))
+            await self._remove(request, identity)
         return _blob_answer(name, digest)
 
     async def append_chunk(self, request: Request, path: RegistryPath) -> Response:
@@ -73,7 +73,7 @@ class UploadEndpoints:
         name, part = check_repository(path.repository), content_range(request)
         if "digest" not in request.query_params:
             raise refusal(400, "DIGEST_INVALID", "the query parameter digest is missing")
-        digest = _verifiable(request.query_params["digest"])
+        digest = parse_verifiable_digest(request.query_params["digest"])
         async with self._opened(name, path.reference) as upload:
             if part is not None and part.start != upload.size:
                 await drain(request)
@@ -82,7 +82,7 @@ class UploadEndpoints:
             if not upload.size:
                 upload.use_algorithm(digest.algorithm)
             await self._receive(request, upload, part)
-            await self._finish(upload, digest)
+            await self._finish(request, upload, digest)
         return _blob_answer(name, digest)
 
     async def upload_status(self, request: Request, path: RegistryPath) -> Response:
@@ -95,7 +95,7 @@ class UploadEndpoints:
     async def cancel_upload(self, request: Request, path: RegistryPath) -> Response:
         """Remove an upload."""
         async with self._opened(check_repository(path.repository), path.reference) as upload:
-            await run_in_thread(partial(self.storage.uploads.remove, upload.identity))
+            await self._remove(request, upload.identity)
         from starlette.responses import Response
 
         return Response(b"", 204, VERSION)
@@ -138,24 +138,28 @@ class UploadEndpoints:
                 await run_in_thread(partial(upload.truncate, start))
                 raise refusal(400, "SIZE_INVALID", f"Content-Range says {len(part)} bytes, the body has {got}")
         except TooLarge as error:
-            await run_in_thread(partial(self.storage.uploads.remove, upload.identity))
+            await self._remove(request, upload.identity)
             raise refusal(413, "SIZE_INVALID", str(error)) from None
         except StorageFailed as error:
             # Nothing is left of it, so that others have room.
-            await run_in_thread(partial(self.storage.uploads.remove, upload.identity))
+            await self._remove(request, upload.identity)
             raise storage_refusal(error) from None
 
-    async def _finish(self, upload: Upload, digest: Digest) -> None:
+    async def _finish(self, request: Request, upload: Upload, digest: Digest) -> None:
         try:
             await self.storage.finish_upload(upload, digest)
         except ContentMismatch as error:
-            await run_in_thread(partial(self.storage.uploads.remove, upload.identity))
+            await self._remove(request, upload.identity)
             raise refusal(400, "DIGEST_INVALID", str(error)) from None
         except (InvalidContent, Unsupported) as error:
             raise refusal(400, "BLOB_UPLOAD_INVALID", reason(error)) from None
         except StorageFailed as error:
-            await run_in_thread(partial(self.storage.uploads.remove, upload.identity))
+            await self._remove(request, upload.identity)
             raise storage_refusal(error) from None
+
+    async def _remove(self, request: Request, identity: str) -> None:
+        request.scope[UPLOAD_ENDED] = True
+        await run_in_thread(partial(self.storage.uploads.remove, identity))
 
     def _check_length(self, request: Request, size: int) -> None:
         """Refuse a body that would make a blob too large before it is read."""
@@ -173,13 +177,6 @@ def _unknown_upload() -> Iterator[None]:
         raise refusal(404, "BLOB_UPLOAD_UNKNOWN", str(error)) from None
     except UploadBusy as error:
         raise refusal(409, "BLOB_UPLOAD_INVALID", str(error)) from None
-
-
-def _verifiable(text: str) -> Digest:
-    digest = parse_digest(text)
-    if not digest.verifiable:
-        raise refusal(400, "DIGEST_INVALID", f"digests of {digest.algorithm} cannot be verified here")
-    return digest
 
 
 def _location(name: str, identity: str) -> str:

@@ -13,7 +13,7 @@ from ..storage.registry_changes import TagMoved
 from ..storage.registry_storage import InUse, MissingReferences
 from .bodies import read_body
 from .content import check_repository, check_tag
-from .reading import parse_digest
+from .reading import parse_digest, parse_verifiable_digest
 from .responses import VERSION, error_reply, reason, refusal, storage_refusal
 from .uploads import UploadEndpoints
 
@@ -44,7 +44,7 @@ class WritingEndpoints(UploadEndpoints):
         from ..streams.cancellation import run_in_thread
 
         name = check_repository(path.repository)
-        expected = parse_digest(path.reference) if ":" in path.reference else None
+        expected = parse_verifiable_digest(path.reference) if ":" in path.reference else None
         tags = [check_tag(path.reference)] if expected is None else request.query_params.getlist("tag")
         try:
             raw = await read_body(request, MANIFEST_LIMIT)
@@ -108,8 +108,6 @@ class WritingEndpoints(UploadEndpoints):
 
 def _parse(raw: bytes, content_type: str, expected: Digest | None) -> Manifest:
     """Verify a manifest that is pushed; raises refusals."""
-    if expected is not None and not expected.verifiable:
-        raise refusal(400, "DIGEST_INVALID", f"digests of {expected.algorithm} cannot be verified here")
     if expected is not None and (actual := Digest.of(raw, expected.algorithm)) != expected:
         raise refusal(400, "DIGEST_INVALID", f"the manifest has the digest {actual}, not {expected}")
     try:

@@ -66,11 +66,6 @@ class ArrivingBlob(BlobSink):
         if self._file is not None:
             self._file.close()
 
-    @property
-    def ended(self) -> bool:
-        """Whether `end` was called."""
-        return self._ended.is_set()
-
     async def begin(self) -> None:
         """Wait until there is a byte to read, or there will be none; raises the error if that is so."""
         from anyio import move_on_after

@@ -78,7 +78,6 @@ class RegistryIndex:
         self._read_again = 0.0
         self._pending: list[_Pending] = []
         self._lock = Lock()
-        self.writes = 0
 
     @property
     def plain(self) -> LayoutIndex:
@@ -195,7 +194,6 @@ class RegistryIndex:
             write_atomically(self._root / LAYOUT_FILE, LAYOUT_CONTENT, self._mode)
         write_atomically(self._path, content, self._mode)
         self._known, self._read_again = self._state(), 0.0
-        self.writes += 1
 
     def _is_current(self) -> bool:
         if self._read_again and time.time() > self._read_again:

@@ -30,11 +30,11 @@ from .partial_files import is_partial, write_atomically
 if TYPE_CHECKING:
     from _hashlib import HASH
 
-# Seconds since something was written to an upload after which it is removed, when there are many of them after which
-# they are, and between two looks for such ones.
-EXPIRY, CROWDED_EXPIRY, _LOOK = 24 * 3600.0, 3600.0, 600.0
-# The number of uploads that have begun and not ended.
+# The number of uploads that may have begun and not ended.
 MAX_UPLOADS = 2000
+# Seconds after the last write to an upload when it is removed, and when it is removed while there are `MAX_UPLOADS`.
+EXPIRY, CROWDED_EXPIRY = 24 * 3600.0, 3600.0
+_LOOK = 600.0  # seconds between two looks for uploads that have expired
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _DESCRIPTION_LIMIT = 4096
 _PATIENCE, _PAUSE = 5.0, 0.02  # seconds that the end of another request for the same upload is waited for

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .source_contents import SourceContents
     from .sync_request import Listing, Status, SyncRequest, SyncSink
 
-_SIGHT = 8  # images at once of which it is asked whether they are gone
+_ASKED_AT_ONCE = 8  # whether images are gone
 
 
 async def delete_surplus(
@@ -94,7 +94,7 @@ class SurplusDeletion:
             if reference is None or access is None or await self._is_missing(one, reference, access):
                 gone[one.key] = one
 
-        await each(found, ask, at_once=_SIGHT)
+        await each(found, ask, at_once=_ASKED_AT_ONCE)
         return [one for one in found if one.key in gone]
 
     async def _is_missing(self, one: SurplusImage, reference: Reference, access: Access) -> bool:
@@ -211,7 +211,7 @@ class SurplusDeletion:
                 if now is None:
                     return True
                 if not self._is_other(one, now):
-                    removal.doom(reference.tag)
+                    removal.announce(reference.tag)
                     ours.append((one, reference))
                 return False
 

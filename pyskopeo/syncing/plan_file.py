@@ -17,7 +17,7 @@ from ..model.json_fields import JsonFields
 from ..model.strict_json import parse_object
 from .places import is_below, split_place
 from .plan_options import PlanOptions
-from .sync_request import SyncImage
+from .sync_request import DESTINATIONS, SyncImage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,11 +68,13 @@ class PlanHeader:
             fields.text("source"), fields.text("destination"),
             PlanOptions.from_json(fields.value("options"), f"{where}: options"), fields.text("created", ""),
         )  # fmt: skip
-        for name in (found.source, found.destination):
+        for name, transports in ((found.source, tuple(_TRANSPORTS)), (found.destination, DESTINATIONS)):
             try:
-                split_place(name)
+                transport, _ = split_place(name)
             except InvalidName:
                 raise InvalidContent(f"{where}: {ascii(name)[1:-1][:200]}: want TRANSPORT:PLACE") from None
+            if transport not in transports:
+                raise InvalidContent(f"{where}: {ascii(name)[1:-1][:200]}: want one of {', '.join(transports)}")
         return found
 
 
@@ -174,7 +176,7 @@ class PlanReader:
         if not raw:
             raise InvalidContent(f"{where} is empty: want a file of pyskopeo sync --plan")
         self.header = PlanHeader.from_json(self._parse(raw), self._here)
-        self._source = _TRANSPORTS.get(self.header.source.partition(":")[0], "")
+        self._source = _TRANSPORTS[self.header.source.partition(":")[0]]
         self._hash.update(raw)
 
     def __iter__(self) -> Iterator[PlannedImage]:

@@ -33,8 +33,8 @@ def ignore(blobs: int) -> None:
     """Discard the number of blobs that wait."""
 
 
-class Elsewhere(Protocol):
-    """What runs elsewhere do at the same time with the blobs that this one is about to put at the destination."""
+class OtherRuns(Protocol):
+    """What other runs do at the same time with the blobs that this one is about to put at the destination."""
 
     def claim(self, digest: Digest, place: RegistryBlob) -> AbstractAsyncContextManager[tuple[RegistryBlob, ...]]:
         """Return a context manager that yields where a blob is; () if the caller puts it at ``place`` now.
@@ -47,14 +47,14 @@ class Elsewhere(Protocol):
 class SharedBlobs:
     """The blobs of all images of a run: limits for concurrent ones, and the locations of those already written.
 
-    ``elsewhere`` are the runs that write to the same registry at the same time, None: there are none.
+    ``other_runs`` are those that write to the same registry at the same time, None: there are none.
     """
 
-    def __init__(self, elsewhere: Elsewhere | None = None) -> None:
+    def __init__(self, other_runs: OtherRuns | None = None) -> None:
         from anyio import CapacityLimiter, Lock
 
         self._large, self._small = CapacityLimiter(LARGE_AT_ONCE), CapacityLimiter(SMALL_AT_ONCE)
-        self.elsewhere = elsewhere
+        self.other_runs = other_runs
         self._locks: defaultdict[Digest, Lock] = defaultdict(Lock)
         self._locations: defaultdict[Digest, list[Location]] = defaultdict(list)
 
@@ -103,8 +103,8 @@ class _SharingDestination(DestinationWrapper):
             if any(isinstance(location, RegistryBlob) and location in known for location in here):
                 return Placement.PRESENT
             async with AsyncExitStack() as claimed:
-                if not known and self._shared.elsewhere is not None and here and isinstance(here[0], RegistryBlob):
-                    known = await self._claim(self._shared.elsewhere.claim(digest, here[0]), claimed)
+                if not known and self._shared.other_runs is not None and here and isinstance(here[0], RegistryBlob):
+                    known = await self._claim(self._shared.other_runs.claim(digest, here[0]), claimed)
                     self._shared.add(digest, known)
                     if here[0] in known:
                         return Placement.PRESENT

@@ -13,7 +13,8 @@ import anyio
 import httpx
 import pytest
 
-from pyskopeo.serve import application
+from pyskopeo.serve import application, upload_quota
+from pyskopeo.serve.guard import guarded
 from pyskopeo.storage import registry_uploads
 from pyskopeo.storage.partial_files import partial_name
 from tests.support.images import digest_of
@@ -352,3 +353,14 @@ async def test_forgotten_hashes_are_made_again(http: httpx.AsyncClient, monkeypa
         await http.patch(location, content=b"again ")
     for location in locations:
         assert (await http.put(location, params={"digest": digest_of(b"again again ")})).status_code == 201
+
+
+async def test_an_upload_that_has_failed_counts_no_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upload_quota, "PER_CLIENT", 1)
+    app = guarded(application(tmp_path / "layout", writable=True, max_blob=100))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://registry") as http:
+        for digest, content, status in ((DIGEST, b"other", 400), (DIGEST, pieces(CONTENT), 413), (digest_of(b"x"), b"x", 201)):
+            location = await begin(http, "app")
+            assert (await http.post("/v2/app/blobs/uploads/")).status_code == 429
+            assert (await http.put(location, params={"digest": digest}, content=content)).status_code == status
+        await begin(http, "app")

@@ -77,6 +77,7 @@ class TestMetrics:
             (("--metrics", "nowhere/pyskopeo.prom"), "writing nowhere/pyskopeo.prom"),
             (("--metrics", "localhost:99999"), "the port is not between 1 and 65535"),
             (("--metrics", "203.0.113.7:9000"), "listening at 203.0.113.7:9000"),
+            (("--metrics", "a..b:9000"), "a..b is no name of a host"),
             (("--metrics", ""), "want FILE or HOST:PORT"),
             (("--watch", "0s"), "--watch: want 1s or more"),
             (("--watch", "soon"), "want a duration"),

@@ -208,9 +208,10 @@ async def test_an_application_that_fails(tmp_path: Path) -> None:
     async def broken(_scope: Any, _receive: Any, _send: Any) -> None:
         raise RuntimeError("broken")
 
-    log = AccessLog(str(tmp_path / "log"))
+    log, metrics = AccessLog(str(tmp_path / "log")), ServerMetrics()
     with pytest.raises(RuntimeError, match="broken"):
-        await ask(guarded(broken, GuardSettings(access_log=log)), "GET", "/v2/")
+        await ask(guarded(broken, GuardSettings(access_log=log), metrics), "GET", "/v2/")
+    assert b"pyskopeo_access_log_lost_lines_total 0.0" in metrics.text()
     log._write()
     assert '"GET /v2/" - 0 0 ' in (tmp_path / "log").read_text()
 

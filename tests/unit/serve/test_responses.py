@@ -11,7 +11,7 @@ import pytest
 
 from pyskopeo.errors import StorageFailed
 from pyskopeo.serve import application
-from pyskopeo.serve.responses import byte_range
+from pyskopeo.serve.blob_parts import byte_range
 from pyskopeo.streams.pump import BUFFER_SIZE
 from tests.support.outputs import blob_path
 from tests.support.serving import client, code_of, get
