@@ -30,7 +30,7 @@ _IMAGE_RESULTS = ("copied", "present", "failed", "skipped", "deleted")
 
 
 class MetricsTarget:
-    """Where metrics go: to ``path``, or to those who ask ``host`` and ``port``, "" for all addresses."""
+    """Where metrics go: to ``path``, or to those who ask ``host`` and ``port``, "" for this machine only."""
 
     def __init__(self, path: Path | None, host: str = "", port: int = 0) -> None:
         self.path, self.host, self.port = path, host, port
@@ -153,13 +153,10 @@ def counting(target: MetricsTarget) -> Iterator[SyncMetrics]:
 
 @contextmanager
 def _serving(registry: CollectorRegistry, host: str, port: int) -> Iterator[None]:
-    import socket
-
     from prometheus_client import start_http_server
 
-    every = "::" if socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104 - as the user says
     try:
-        server, thread = start_http_server(port, host or every, registry)
+        server, thread = start_http_server(port, host or "127.0.0.1", registry)
     except OSError as error:
         raise StorageFailed.of(error, f"--metrics: listening at {host}:{port}") from error
     except UnicodeError:

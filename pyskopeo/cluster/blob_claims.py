@@ -35,13 +35,15 @@ class BlobClaims:
         self._waiting: dict[str, deque[Holder]] = {}
 
     def claim(self, holder: Holder, digest: str) -> list[Answer]:
-        """Note that ``holder`` needs a blob at the destination."""
+        """Note that ``holder`` needs a blob at the destination; it may ask again, if it got no answer."""
         if (place := self._places.get(digest)) is not None:
             self._places.move_to_end(digest)
             return [Answer(holder, digest, place)]
         if self._holders.setdefault(digest, holder) == holder:
             return [Answer(holder, digest, None)]
-        self._waiting.setdefault(digest, deque()).append(holder)
+        waiting = self._waiting.setdefault(digest, deque())
+        if holder not in waiting:
+            waiting.append(holder)
         return []
 
     def placed(self, holder: Holder, digest: str, place: RegistryBlob) -> list[Answer]:

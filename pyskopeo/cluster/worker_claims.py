@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from .topics import Message
 
 
+# Seconds after which a task that has no answer asks again: a message may be lost.
+_ASK_AGAIN = 30.0
+
+
 class WorkerClaims:
     """Asks for each blob before it is moved; implements `syncing.shared_blobs.OtherRuns`."""
 
@@ -35,13 +39,15 @@ class WorkerClaims:
     @asynccontextmanager
     async def claim(self, digest: Digest, place: RegistryBlob) -> AsyncIterator[tuple[RegistryBlob, ...]]:
         """Yield where the blob is, after others have moved it; (), if it is to be moved to ``place`` now."""
-        from anyio import Event
+        from anyio import Event, move_on_after
 
         name = str(digest)
         event = self._waiting[name] = Event()
-        self._mailbox.put({"kind": "claim", "digest": name}, urgent=True)
         try:
-            await event.wait()
+            while not event.is_set():
+                self._mailbox.put({"kind": "claim", "digest": name}, urgent=True)
+                with move_on_after(_ASK_AGAIN):
+                    await event.wait()
         finally:
             del self._waiting[name]
         if (found := self._answers.pop(name)) is not None:

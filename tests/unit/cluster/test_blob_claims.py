@@ -20,6 +20,14 @@ def test_the_first_moves_it_and_others_are_told_where_it_is() -> None:
     assert claims.claim("four", "x") == [Answer("four", "x", PLACE)]
 
 
+def test_it_can_be_asked_again() -> None:
+    """A message may be lost."""
+    claims = BlobClaims()
+    assert claims.claim("one", "x") == claims.claim("one", "x") == [Answer("one", "x", None)]
+    assert claims.claim("two", "x") == claims.claim("two", "x") == []
+    assert claims.placed("one", "x", PLACE) == [Answer("two", "x", PLACE)]
+
+
 def test_who_fails_is_followed_by_the_next() -> None:
     claims = BlobClaims()
     claims.claim("one", "x")
