@@ -80,12 +80,14 @@ def compare(cache: Path, command: str, runs: int, *, quick: bool) -> bool:
     skopeo = find_program("skopeo")
     if skopeo is None:
         sys.exit("bench: --serve needs skopeo")
-    scratch = cache / "serving"
+    # Images of its own: those of the other cases are in another registry.
+    cache = cache / "serving-source"
+    scratch = cache / "scratch"
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
     copy = [skopeo, "--insecure-policy", "copy", "--src-tls-verify=false", "--dest-tls-verify=false"]
     with (
-        Registry(storage=cache / "serving-source") as theirs, Registry() as their_target,
+        Registry(storage=cache / "registry") as theirs, Registry() as their_target,
         Serve(command) as ours, Serve(command) as our_target,
     ):  # fmt: skip
         image = prepare_images([name := "layers8-quick" if quick else "layers8"], theirs, cache)[name]
