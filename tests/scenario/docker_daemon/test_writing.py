@@ -311,8 +311,8 @@ class TestLoad:
     async def test_a_slow_source_does_not_time_it_out(self, scratch: Path) -> None:
         image = build(ImageSpec("oci", layers=(LayerSpec("a", size=100_000), LayerSpec("b", size=2000))))
         with Simulator(image) as simulator, FakeDaemon() as daemon:
-            simulator.on_blob(image.layer_digests()[1], Drip(300, 0.1))
-            there = access(daemon, scratch, stall_timeout=0.3)
+            simulator.on_blob(image.layer_digests()[1], Drip(100, 0.15))
+            there = access(daemon, scratch, stall_timeout=2)
             await pyskopeo.copy(simulator.name(), NAME, source_access=access(daemon, scratch), destination_access=there)
             assert daemon.images[FULL]
 
