@@ -48,7 +48,7 @@ _UNCHANGED = Form(preserve_digests=True, remove_signatures=True)
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """An earlier bundle, by its ``digest``, and the blobs that whoever has it has."""
+    """An earlier bundle, by its ``digest``, and the blobs that need not be in a later one."""
 
     digest: Digest
     known: Mapping[Digest, BundledBlob]

@@ -1,7 +1,7 @@
 """Read bundles: the files of each, its contents, and where the bytes of its blobs are. Nothing is unpacked.
 
 What is read here is verified as far as it is small: the manifest of a bundle, and its contents by their digest. Blobs
-are verified by whoever reads them.
+are verified when they are read.
 """
 
 from __future__ import annotations

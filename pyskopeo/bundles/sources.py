@@ -29,7 +29,7 @@ _BLOBS = "blobs/"
 
 
 class BundleContent:
-    """The files of the layout that a bundle is, in whichever of its archives each is.
+    """The files of a bundle's layout, read from its archives: each file is in one of them.
 
     ``others`` may have what was left out; ``elsewhere`` returns what else is known of such a blob, None if nothing is.
     """

@@ -157,7 +157,7 @@ COMMAND = Command(
         "With --proxy it is a cache of other registries in that place: what is asked for is fetched once, with the\n"
         "logins of this user, and served while the other registry is down. Names are those of the first registry,\n"
         "or begin with HOST/, so that it can be a mirror in registries.conf, for dockerd and for containerd (which\n"
-        "sends ?ns=HOST). Whoever may ask it may read what these logins can read.\n"
+        "sends ?ns=HOST). Its clients can read all that these logins can read.\n"
         "\n"
         "Beyond this machine it is served only with logins (--htpasswd, --token-file) or with --insecure-listen.\n"
         "Files of logins, rules and certificates are read again when they change, and at SIGHUP. /healthz and\n"

@@ -47,7 +47,7 @@ class BlobClaims:
         return []
 
     def placed(self, holder: Holder, digest: str, place: RegistryBlob) -> list[Answer]:
-        """Note where a blob is now, whoever has moved it there."""
+        """Note where a blob is now; ``holder`` need not have claimed it."""
         self._places[digest] = place
         if len(self._places) > _MOST_KNOWN:
             self._places.popitem(last=False)

@@ -119,7 +119,7 @@ class BundleContents:
 
     @property
     def known(self) -> Mapping[Digest, BundledBlob]:
-        """All blobs that whoever has applied the bundle, and its bases, has."""
+        """All blobs that a target has after the bundle and its bases were applied to it."""
         return {**self.left_out, **self.blobs}
 
     @property
