@@ -23,9 +23,9 @@ from ..model.platform import Platform
 from ..model.referrer import WantedReferrers
 from ..storage.shared_files import RunFiles
 from ..streams.cancellation import run_in_thread
-from ..syncing.registry_queries import shared_connections
+from ..syncing.registry_queries import registry_events, shared_connections
 from ..syncing.shared_blobs import SharedBlobs
-from ..syncing.sync_request import IMAGES_AT_ONCE, ImageEvent, ignore
+from ..syncing.sync_request import IMAGES_AT_ONCE, ignore
 from .copies import Copies, ImageCopy
 from .left_out import LeftOutBlobs
 from .part_names import find_files
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from ..interfaces import ImageReference
     from ..model.descriptor import Descriptor
     from ..model.digest import Digest
-    from ..model.events import Event
     from ..model.manifest import Manifest
     from ..model.signature import Signature
     from ..syncing.sync_request import SyncSink
@@ -103,14 +102,9 @@ async def apply_request(
     for bundle in bundles:
         await check_bundle_signatures(bundle, request.trust, access)
 
-    def report_registry_event(event: Event) -> None:
-        report(ImageEvent(None, event))
-
-    async with shared_connections(report_registry_event) as share:
+    async with shared_connections(registry_events(report)) as share:
         storage = access.storage
-        files = RunFiles(
-            storage.cache, deferred=True, partial_age=storage.partial_age, linked=storage.store is not None
-        )
+        files = RunFiles.of_many(access)
         # Only the destination may be the store; what the bundle has is not added to one.
         store = storage.store if request.target.is_store else None
         access = await share(replace(access, storage=replace(storage, shared_files=files, store=store)), "pull,push")

@@ -17,8 +17,8 @@ from ..storage.archive_output import check_output, is_written_directly
 from ..storage.scratch import scratch_directory
 from ..storage.shared_files import RunFiles
 from ..streams.cancellation import run_in_thread
-from ..syncing.registry_queries import shared_connections
-from ..syncing.sync_request import IMAGES_AT_ONCE, ImageEvent, LogMessage, ignore
+from ..syncing.registry_queries import registry_events, shared_connections
+from ..syncing.sync_request import IMAGES_AT_ONCE, LogMessage, ignore
 from .collection import Base, Collection
 from .earlier_archives import EarlierArchives
 from .part_names import find_files, is_part
@@ -29,7 +29,6 @@ from .writing import BundleWriter, WrittenBundle, check_replaceable
 if TYPE_CHECKING:
     from ..engine.selection import Selection
     from ..model.bundle import BundleContents
-    from ..model.events import Event
     from ..model.reference import Reference
     from ..model.referrer import WantedReferrers
     from ..signatures.signer import Signer
@@ -98,14 +97,9 @@ async def make_bundle(
     signing = Signing(request.signers, request.sign_identity)
     await signing.prepare()
 
-    def report_registry_event(event: Event) -> None:
-        report(ImageEvent(None, event))
-
-    async with shared_connections(report_registry_event) as share:
+    async with shared_connections(registry_events(report)) as share:
         storage = access.storage
-        files = RunFiles(
-            storage.cache, deferred=True, partial_age=storage.partial_age, linked=storage.store is not None
-        )
+        files = RunFiles.of_many(access)
         access = replace(access, storage=replace(storage, shared_files=files))
         images = await find_wanted(
             request.images, FindOptions(access, share, report, request.selection, request.guard)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidInput, InvalidName
 from ..fast_dataclass import dataclass
-from ..interfaces import ImageDestination, ImageReference
+from ..interfaces import ImageReference
 from ..model.layout import is_name
 from ..model.reference import Reference
+from ..storage.store_destination import StoreReference
 from ..syncing.mapping import NO_RENAMING, Renaming
 from ..transports import parse_image_name
 from ..transports.oci import OciReference
@@ -18,7 +17,6 @@ from ..transports.oci import OciReference
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ..access import Access
 
 _WANTED = "want docker://HOST[/PATH] or oci:DIR, or --store DIR alone"
 
@@ -89,25 +87,3 @@ class BundleTarget:
             if other != name:
                 raise InvalidInput(f"{other} and {name} would both be {place}: rename one of them with --map")
         return found
-
-
-class StoreReference(ImageReference):
-    """The content store of an access as the destination of the image ``name``."""
-
-    transport = "store"
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-
-    def open_destination(self, access: Access) -> AbstractAsyncContextManager[ImageDestination]:
-        return _open_store(access)
-
-
-@asynccontextmanager
-async def _open_store(access: Access) -> AsyncIterator[ImageDestination]:
-    from ..storage.content_store import ContentStore
-    from ..storage.store_destination import StoreDestination
-
-    store = ContentStore.of(access)
-    async with store.used():
-        yield StoreDestination(store)

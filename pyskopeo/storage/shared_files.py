@@ -58,6 +58,12 @@ class RunFiles(SharedFiles):
         storage = access.storage
         return cls(storage.cache, partial_age=storage.partial_age, linked=storage.store is not None)
 
+    @classmethod
+    def of_many(cls, writing: Access, *others: Access) -> RunFiles:
+        """Return new ones for many images; ``writing`` is the access of the destination, ``others`` of sources."""
+        storage, linked = writing.storage, any(one.storage.store is not None for one in (writing, *others))
+        return cls(storage.cache, deferred=True, partial_age=storage.partial_age, linked=linked)
+
     def existing_blobs(self, access: Access, warn: Callable[[str], None] | None = None) -> ExistingBlobs:
         """Return what decides whether a file at the destination is a blob."""
         return ExistingBlobs(self.verified, always=access.writing.verify_existing, warn=warn)

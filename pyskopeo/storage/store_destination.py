@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from ..errors import StorageFailed
-from ..interfaces import Accepts, ImageDestination
+from ..interfaces import Accepts, ImageDestination, ImageReference
 from ..model import mediatype
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..access import Access
     from ..model.descriptor import Descriptor
     from ..model.digest import Digest
     from ..model.events import Placement
@@ -57,3 +60,21 @@ class StoreDestination(ImageDestination):
     async def _check(self, descriptor: Descriptor) -> None:
         if not await self._store.holds(descriptor):
             raise StorageFailed(f"{descriptor.digest} could not be added to the store {self._store.root}")
+
+
+class StoreReference(ImageReference):
+    """The content store of an access as the destination of an image; ``details`` are for messages."""
+
+    transport = "store"
+
+    def open_destination(self, access: Access) -> AbstractAsyncContextManager[ImageDestination]:
+        return _open_store(access)
+
+
+@asynccontextmanager
+async def _open_store(access: Access) -> AsyncIterator[ImageDestination]:
+    from .content_store import ContentStore
+
+    store = ContentStore.of(access)
+    async with store.used():
+        yield StoreDestination(store)

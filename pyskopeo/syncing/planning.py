@@ -24,12 +24,11 @@ from .plan_options import PlanOptions
 from .planned_images import RepositoryPlanner, unresolved
 from .selected_images import selected_groups
 from .source_lister import REPOSITORIES_AT_ONCE, SourceLister, SourcePart
-from .sync_request import ImageEvent, LogMessage, SyncRequest, SyncSink, ignore
+from .sync_request import LogMessage, SyncRequest, SyncSink, ignore
 
 if TYPE_CHECKING:
     from anyio import CapacityLimiter
 
-    from ..model.events import Event
     from .sync_request import SyncImage
 
 _AHEAD = 2 * REPOSITORIES_AT_ONCE  # repositories that are planned and not yet written
@@ -123,9 +122,6 @@ async def plan_sync(
         await write(b"".join(lines))
         lines.clear()
 
-    def report_registry_event(event: Event) -> None:
-        report(ImageEvent(None, event))
-
     totals = _Totals()
 
     async def add(images: list[PlannedImage]) -> None:
@@ -137,7 +133,7 @@ async def plan_sync(
         if progress is not None:
             progress(PlanProgress(planning.done, planning.parts, writer.images))
 
-    async with registry_queries.shared_connections(report_registry_event) as share:
+    async with registry_queries.shared_connections(registry_queries.registry_events(report)) as share:
         await planning.begin(source_access or Access.from_environ(), share)
         await planning.run(add)
     if not writer.images and request.source_transport != "yaml" and not planning.failures:

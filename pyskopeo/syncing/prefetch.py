@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,10 +20,11 @@ from ..model.events import ignore as ignore_events
 from ..model.missing_content import MissingContent
 from ..model.platform import Platform
 from ..storage.shared_files import RunFiles
+from ..storage.store_destination import StoreReference
 from ..streams.concurrency import work_off
 from ..transports.oci import OciReference
 from .locked_source import LockedReference
-from .registry_queries import shared_connections
+from .registry_queries import registry_events, shared_connections
 from .shared_blobs import SharedBlobs
 from .sync_request import (
     IMAGES_AT_ONCE,
@@ -41,8 +41,6 @@ from .sync_request import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from contextlib import AbstractAsyncContextManager
 
     from ..engine.run import CopyResult
     from ..model.descriptor import Descriptor
@@ -155,14 +153,9 @@ async def prefetch(
     access = access or Access.from_environ()
     request.check(access)
 
-    def report_registry_event(event: Event) -> None:
-        report(ImageEvent(None, event))
-
-    async with shared_connections(report_registry_event) as share:
+    async with shared_connections(registry_events(report)) as share:
         storage = access.storage
-        files = RunFiles(
-            storage.cache, deferred=True, partial_age=storage.partial_age, linked=storage.store is not None
-        )
+        files = RunFiles.of_many(access)
         access = await share(replace(access, storage=replace(storage, shared_files=files)))
         return await _Run(request, access, report).copy_all(files)
 
@@ -240,7 +233,9 @@ class _Run:
 
     def _destination(self, image: LockedImage) -> ImageReference:
         layout, name = self._request.layout, self._request.name or image.name
-        return _StoreReference(self._access, name) if layout is None else OciReference(f"{layout}:{name}", layout, name)
+        if layout is None:
+            return StoreReference(f"{self._access.storage.store}:{name}")
+        return OciReference(f"{layout}:{name}", layout, name)
 
     def _selection(self, image: LockedImage) -> Selection:
         platforms = self._request.platforms
@@ -248,28 +243,6 @@ class _Run:
             return Selection(platforms[0])
         chosen = platforms or image.platforms
         return Selection(Platform.host(), "platforms" if chosen else "all", chosen)
-
-
-class _StoreReference(ImageReference):
-    """The content store of an access as the destination of an image; ``name`` is for messages."""
-
-    transport = "store"
-
-    def __init__(self, access: Access, name: str) -> None:
-        super().__init__(f"{access.storage.store}:{name}")
-
-    def open_destination(self, access: Access) -> AbstractAsyncContextManager[ImageDestination]:
-        return _open_store(access)
-
-
-@asynccontextmanager
-async def _open_store(access: Access) -> AsyncIterator[ImageDestination]:
-    from ..storage.content_store import ContentStore
-    from ..storage.store_destination import StoreDestination
-
-    store = ContentStore.of(access)
-    async with store.used():
-        yield StoreDestination(store)
 
 
 def _joined(missing: Sequence[MissingContent]) -> tuple[MissingContent, ...]:

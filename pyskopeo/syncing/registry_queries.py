@@ -13,11 +13,12 @@ from ..fast_dataclass import dataclass
 from ..model import mediatype
 from ..model.digest import Digest
 from ..streams.concurrency import each
+from .sync_request import ImageEvent
 
 if TYPE_CHECKING:
     from ..access import Access
     from ..model.descriptor import Descriptor
-    from ..model.events import Report
+    from ..model.events import Event, Report
     from ..model.manifest import Manifest
     from ..model.reference import Reference
     from ..registry.session import Session
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ..registry.tag_pages import TagList
     from ..registry.tag_removal import TagRemoval
     from ..streams.byte_streams import BlobReader
+    from .sync_request import SyncSink
 
     Download: TypeAlias = Callable[[Descriptor, int], AbstractAsyncContextManager[BlobReader]]
 
@@ -68,6 +70,15 @@ class _Connections:
     async def aclose(self) -> None:
         if self._opened is not None:
             await self._opened.aclose()
+
+
+def registry_events(report: SyncSink) -> Report:
+    """Return a function that passes events of registries on to ``report``, as those of no image."""
+
+    def forward(event: Event) -> None:
+        report(ImageEvent(None, event))
+
+    return forward
 
 
 @asynccontextmanager

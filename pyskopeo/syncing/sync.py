@@ -16,7 +16,6 @@ from .deletion import delete_surplus
 from .listing import list_images
 from .pauses import ListTags, Pauses
 from .sync_request import (
-    ImageEvent,
     ImagesListed,
     LogMessage,
     ReportBuilder,
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import TypeAlias
 
-    from ..model.events import Event
     from .record import Record
     from .shared_blobs import SharedBlobs
     from .sync_request import Listing, SyncEvent, SyncSink
@@ -108,16 +106,11 @@ async def _list_and_copy(
     known: tuple[SharedBlobs | None, Record | None],
 ) -> None:
     """List and copy the images; those of one registry share connections. ``accesses`` are those of both sides."""
-
-    def report_registry_event(event: Event) -> None:
-        emit(ImageEvent(None, event))
-
-    async with registry_queries.shared_connections(report_registry_event) as share:
+    async with registry_queries.shared_connections(registry_queries.registry_events(emit)) as share:
         reading, writing = (access or Access.from_environ() for access in accesses)
         if request.source_transport in ("docker", "registry", "yaml") and request.destination_transport == "docker":
             reading, writing = registry_queries.share_pings(reading, writing)
-        storage, stores = writing.storage, (reading.storage.store, writing.storage.store)
-        files = RunFiles(storage.cache, deferred=True, partial_age=storage.partial_age, linked=any(stores))
+        files = RunFiles.of_many(writing, reading)
         quotas = RequestQuotas()
         reading, writing = (
             replace(
