@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidContent, NotFound, StorageFailed, TooLarge, Unsupported
@@ -76,34 +78,31 @@ class WritingEndpoints(UploadEndpoints):
         """Remove a tag, or a manifest with all its tags ("Content Management")."""
         name = check_repository(path.repository)
         digest = parse_digest(path.reference) if ":" in path.reference else None
-        try:
+        with self._deleting(name, "MANIFEST_UNKNOWN"):
             if digest is not None:
                 await self.storage.delete_manifest(name, digest)
             else:
                 await self.storage.delete_tag(name, check_tag(path.reference))
-        except NotFound as error:
-            raise self._missing(name, "MANIFEST_UNKNOWN", str(error)) from None
-        except InUse as error:
-            raise refusal(405, "UNSUPPORTED", str(error)) from None
-        except StorageFailed as error:
-            raise storage_refusal(error) from None
         return _empty(202, {})
 
     async def delete_blob(self, request: Request, path: RegistryPath) -> Response:
         """Remove a blob from a repository ("Deleting Blobs")."""
         name, digest = check_repository(path.repository), parse_digest(path.reference)
-        try:
+        with self._deleting(name, "BLOB_UNKNOWN"):
             await self.storage.delete_blob(name, digest)
+        return _empty(202, {})
+
+    @contextmanager
+    def _deleting(self, name: str, code: str) -> Iterator[None]:
+        """Refuse a deletion that fails: 404 with ``code``, if the repository ``name`` exists, for what is not there."""
+        try:
+            yield
         except NotFound as error:
-            raise self._missing(name, "BLOB_UNKNOWN", str(error)) from None
+            raise refusal(404, code if self.storage.exists(name) else "NAME_UNKNOWN", str(error)) from None
         except InUse as error:
             raise refusal(405, "UNSUPPORTED", str(error)) from None
         except StorageFailed as error:
             raise storage_refusal(error) from None
-        return _empty(202, {})
-
-    def _missing(self, name: str, code: str, message: str) -> Exception:
-        return refusal(404, code if self.storage.exists(name) else "NAME_UNKNOWN", message)
 
 
 def _parse(raw: bytes, content_type: str, expected: Digest | None) -> Manifest:
