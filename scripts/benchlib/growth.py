@@ -94,9 +94,12 @@ class Growth:
         return self.factor is None or self.factor <= LIMIT
 
 
-def measure_growth(cache: Path, command: str, chosen: Sequence[Series], *, quick: bool) -> list[Growth]:
-    """Run each series of ``chosen`` with the command under test; raises `RunError` and `PeerFailed`."""
-    work = cache / f"growth-{os.getpid()}"
+def measure_growth(folder: Path, command: str, chosen: Sequence[Series], *, quick: bool) -> list[Growth]:
+    """Run each series of ``chosen`` with the command under test, which writes below ``folder``.
+
+    Raises `RunError` and `PeerFailed`.
+    """
+    work = folder / f"growth-{os.getpid()}"
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, work, ignore_errors=True)
         server = stack.enter_context(GrowthServer())

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import groupby
 
 from .growth import LIMIT, Growth
 from .measure import Run
-from .report import machine
 
 QUICK = "These are --quick sizes: the figures say nothing about growth."
 
@@ -19,21 +18,20 @@ def text(results: Sequence[Growth]) -> str:
     return "\n\n".join("\n".join(_aligned(table)) for table in _tables(results))
 
 
-def markdown(results: Sequence[Growth], *, quick: bool) -> str:
-    """Return the tables for docs/benchmarks.md."""
+def markdown(results: Sequence[Growth], machine: Mapping[str, str], *, quick: bool) -> str:
+    """Return the tables for docs/growth.md."""
     lines: list[str] = []
     for head, *rows in _tables(results):
         lines += ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
         lines += [*("| " + " | ".join(row) + " |" for row in rows), ""]
-    facts = machine()
     about = (
-        f"Measured on {facts['cpus']} CPUs ({facts['cpu']}), Linux {facts['kernel']}, Python {facts['python']}; runs "
-        "below 3 s are the best of three."
+        f"Measured on {machine['cpus']} CPUs ({machine['cpu']}), Linux {machine['kernel']}, Python {machine['python']}; "
+        "runs below 3 s are the best of three."
     )
     return "\n".join([*lines, *([QUICK, ""] if quick else []), about, ""])
 
 
-def as_json(results: Sequence[Growth], *, quick: bool) -> str:
+def as_json(results: Sequence[Growth], machine: Mapping[str, str], *, quick: bool) -> str:
     """Return all runs as JSON."""
     found = [
         {
@@ -49,7 +47,7 @@ def as_json(results: Sequence[Growth], *, quick: bool) -> str:
         }
         for growth in results
     ]
-    return json.dumps({"machine": machine(), "quick": quick, "growth": found}, indent=1)
+    return json.dumps({"machine": dict(machine), "quick": quick, "growth": found}, indent=1)
 
 
 def _tables(results: Sequence[Growth]) -> list[list[tuple[str, ...]]]:
