@@ -144,10 +144,15 @@ class Connection(asyncio.Protocol):
             self._transport.write(answer.encode(with_body=method != "HEAD"))
 
 
-async def main() -> None:
-    """Serve on a port of the system's choice until the process is ended."""
+async def start_server() -> asyncio.Server:
+    """Serve on a port of the system's choice."""
     registry = GrowthRegistry()
-    server = await asyncio.get_running_loop().create_server(lambda: Connection(registry), "127.0.0.1", 0)
+    return await asyncio.get_running_loop().create_server(lambda: Connection(registry), "127.0.0.1", 0)
+
+
+async def main() -> None:
+    """Serve until the process is ended."""
+    server = await start_server()
     host, port = server.sockets[0].getsockname()
     print(f"http://{host}:{port}", flush=True)
     await server.serve_forever()

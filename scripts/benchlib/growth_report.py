@@ -25,8 +25,8 @@ def markdown(results: Sequence[Growth], machine: Mapping[str, str], *, quick: bo
         lines += ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
         lines += [*("| " + " | ".join(row) + " |" for row in rows), ""]
     about = (
-        f"Measured on {machine['cpus']} CPUs ({machine['cpu']}), Linux {machine['kernel']}, Python {machine['python']}; "
-        "runs below 3 s are the best of three."
+        "Runs below 3 s are the best of three. "
+        f"Measured on {machine['cpus']} CPUs ({machine['cpu']}), Linux {machine['kernel']}, Python {machine['python']}."
     )
     return "\n".join([*lines, *([QUICK, ""] if quick else []), about, ""])
 
