@@ -109,13 +109,16 @@ def _by_place(results: Sequence[Result]) -> list[tuple[str, list[Result]]]:
 
 
 def text(results: Sequence[Result], machine: Mapping[str, str]) -> str:
-    """Return the tables for a terminal."""
+    """Return the tables for a terminal; times of other programs are below each line."""
     lines: list[str] = []
     for heading, chosen in _by_place(results):
-        table = [tuple(cell.replace("`", "") for cell in row) for row in (_HEAD, *rows(chosen))]
-        widths = [max(len(row[column]) for row in table) for column in range(len(_HEAD))]
+        # By the names that --only takes, and what others took on a line of its own: so it fits on most screens.
+        table = [_HEAD, *((result.case.name, *_row(result)[1:]) for result in chosen)]
+        widths = [max(len(row[column]) for row in table) for column in range(len(_HEAD) - 1)]
         lines += [f"{heading}:"]
-        lines += ["  ".join(cell.ljust(size) for cell, size in zip(row, widths, strict=True)).rstrip() for row in table]
+        for *row, others in table:
+            lines += ["  ".join(cell.ljust(size) for cell, size in zip(row, widths, strict=True)).rstrip()]
+            lines += [f"    {others}"] if others not in ("-", _HEAD[-1]) else []
         lines += [""]
     return "\n".join([*lines, *_against(results), compared_with(machine)])
 

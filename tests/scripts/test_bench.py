@@ -115,7 +115,13 @@ def test_tables_for_each_place() -> None:
     assert said.count("| 80 layers to `oci:` | 1.00 s | 500 ms |") == 2
     assert "Compared with skopeo 1.22.0 and crane 0.20.7. Not installed: regctl." in said
     assert report.QUICK in report.markdown(found, MACHINE, 5, quick=True)
-    assert "Written to tmpfs:\ncase" in report.text(found, MACHINE)
+    lines = report.text(found, MACHINE).splitlines()
+    assert lines[:3] == [
+        "Written to disk:",
+        "case         ours    CPU     peak MiB  best other      ratio  limit",
+        "many80-http  1.00 s  500 ms  40 of 64  2.00 s (crane)  0.50   1.00   ok",
+    ]
+    assert lines[3:6] == ["    crane 2.00 s, CPU 1.00 s, 40 MiB", "", "Written to tmpfs:"]
 
 
 def test_tables_are_replaced_where_the_page_has_them(tmp_path: Path) -> None:
@@ -174,7 +180,7 @@ def test_charted_cases_exist_and_names_are_unique() -> None:
 
 def test_what_does_not_write_is_measured_once() -> None:
     once = {case.name for case in CASES if len(case.belongs_to(PLACES["both"])) == 1}
-    assert once == {"inspect", "version", "promote"}
+    assert once == {"inspect", "inspect100", "version", "promote"}
     assert all(case.belongs_to(PLACES["tmpfs"]) == (Place.TMPFS,) for case in CASES)
 
 
