@@ -20,11 +20,11 @@ class Job:
     ``kind`` is ``oci``, ``docker-archive``, ``zstd`` (to ``oci:``, recompressed), ``docker`` (to another registry),
     ``sync`` (all images of the repository), ``sync-file`` (the same images, named in a file), ``inspect``,
     ``inspect-all`` (all images of the repository), ``version``, ``oci-pinned`` (to ``oci:``, by digest), ``oci-four``
-    (to ``oci:``, by four processes at once, as 1 to 4), ``prefetch`` (all images of the repository to one ``oci:``, by a
-    lock file if the program has them), ``lock`` (to write that), ``blobs`` (all blobs of the image as files, for
+    (to ``oci:``, by four processes at once, as 1 to 4), ``prefetch`` (all images of the repository to one ``oci:``, by
+    a lock file if the program has them), ``lock`` (to write that), ``blobs`` (all blobs of the image as files, for
     libraries that write no layout) or ``extract-one`` (the file with the path ``file``). The result is written to
-    ``path``, or to ``target`` for ``docker``. ``tag`` is that of the image, and its name in a layout, ``digest`` that of
-    its manifest, ``store`` the content store.
+    ``path``, or to ``target`` for ``docker``. ``tag`` is that of the image, and its name in a layout, ``digest`` that
+    of its manifest, ``store`` the content store.
     """
 
     kind: str
