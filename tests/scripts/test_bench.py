@@ -67,12 +67,19 @@ def test_a_limit_may_refer_to_the_floor() -> None:
 
 def test_a_row_names_the_fastest_other_and_the_cpu_time() -> None:
     found = result({"pyskopeo": (1.2,), "skopeo": (2.4,), "crane": (1.5,)})
-    found.leave_out("regctl", "exit code 1")
-    assert report.rows([found]) == [
-        (
-            *("80 layers to `oci:`", "1.20 s", "600 ms", "40 of 64", "1.50 s (crane)", "0.80", "1.00", "ok"),
-            "skopeo 2.40 s, CPU 1.20 s, 40 MiB; crane 1.50 s, CPU 750 ms, 40 MiB; regctl failed",
-        )
+    row = ("80 layers to `oci:`", "1.20 s", "600 ms", "40 of 64", "1.50 s (crane)", "0.80", "1.00", "ok")
+    assert report.rows([found]) == [row]
+
+
+def test_the_others_have_a_table_of_their_own() -> None:
+    both = result({"pyskopeo": (1.2,), "crane": (1.5,), "skopeo": (2.4,)})
+    both.leave_out("regctl", "exit code 1")
+    variant = result({"pyskopeo": (1.0,), "one by one": (9.0,)}, replace(CASE, title="100 images"))
+    alone = result({"pyskopeo": (1.0,)})
+    assert report.others([both, variant, alone]) == [
+        ("case", "skopeo", "crane", "regctl", "others"),
+        ("80 layers to `oci:`", "2.40 s, CPU 1.20 s, 40 MiB", "1.50 s, CPU 750 ms, 40 MiB", "failed", "-"),
+        ("100 images", "-", "-", "-", "one by one 9.00 s, CPU 4.50 s, 40 MiB"),
     ]
 
 
