@@ -20,6 +20,8 @@ ONE_BY_ONE = "one by one"  # pyskopeo, a command for each image
 VARIANTS = frozenset({ONE_CONNECTION, WITHOUT_STORE, ONE_BY_ONE})
 FLOOR = "floor"
 BEST = "best"  # as a baseline: the fastest of `PEERS` in that case
+# Kinds of jobs that write no image.
+_QUESTIONS = frozenset({"inspect", "inspect-all", "plan-all", "version"})
 
 
 class Unit(Enum):
@@ -65,7 +67,7 @@ class Case:
 
     def belongs_to(self, places: Collection[Place]) -> tuple[Place, ...]:
         """Return where the case is measured, of several places: only at the last one if it does not depend on it."""
-        fixed = self.kind in ("inspect", "inspect-all", "version") or self.initial is InitialState.OTHER_REPOSITORY
+        fixed = self.kind in _QUESTIONS or self.initial is InitialState.OTHER_REPOSITORY
         return tuple(places)[-1:] if fixed else tuple(places)
 
 
@@ -203,6 +205,11 @@ CASES = (
         *("inspect100", "`inspect` of 100 images in one command; skopeo: a loop", "small100", "inspect-all", 0.15),
         baseline=ONE_BY_ONE,
         contenders=frozenset({OURS, ONE_BY_ONE, "skopeo"}),
+    ),
+    Case(
+        *("plan100", "`copy --dry-run` of 100 images in one command", "small100", "plan-all", 0.15),
+        baseline=ONE_BY_ONE,
+        contenders=frozenset({OURS, ONE_BY_ONE}),
     ),
     _start_up_case("inspect", "`inspect --raw`", "inspect", 150),
     _start_up_case("version", "`--version`", "version", 60),

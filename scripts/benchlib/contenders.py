@@ -19,12 +19,12 @@ class Job:
 
     ``kind`` is ``oci``, ``docker-archive``, ``zstd`` (to ``oci:``, recompressed), ``docker`` (to another registry),
     ``sync`` (all images of the repository), ``sync-file`` (the same images, named in a file), ``inspect``,
-    ``inspect-all`` (all images of the repository), ``version``, ``oci-pinned`` (to ``oci:``, by digest), ``oci-four``
-    (to ``oci:``, by four processes at once, as 1 to 4), ``prefetch`` (all images of the repository to one ``oci:``, by
-    a lock file if the program has them), ``lock`` (to write that), ``blobs`` (all blobs of the image as files, for
-    libraries that write no layout) or ``extract-one`` (the file with the path ``file``). The result is written to
-    ``path``, or to ``target`` for ``docker``. ``tag`` is that of the image, and its name in a layout, ``digest`` that
-    of its manifest, ``store`` the content store.
+    ``inspect-all`` and ``plan-all`` (of all images of the repository, what a copy would do), ``version``,
+    ``oci-pinned`` (to ``oci:``, by digest), ``oci-four`` (to ``oci:``, by four processes at once, as 1 to 4),
+    ``prefetch`` (all images of the repository to one ``oci:``, by a lock file if the program has them), ``lock`` (to
+    write that), ``blobs`` (all blobs of the image as files, for libraries that write no layout) or ``extract-one``
+    (the file with the path ``file``). The result is written to ``path``, or to ``target`` for ``docker``. ``tag`` is
+    that of the image, and its name in a layout, ``digest`` that of its manifest, ``store`` the content store.
     """
 
     kind: str
@@ -98,11 +98,8 @@ def _without_copy(base: list[str], trust: list[str], job: Job, *, own: bool) -> 
         return [*base, "--version"]
     if job.kind == "inspect":
         return [*base, "inspect", "--raw", *source]
-    if job.kind == "inspect-all":
-        inspect = [*base, "inspect", "--no-tags", *source[:-1]]
-        names = [f"docker://{job.host}/{job.image.repository}:{tag}" for tag in job.image.manifests]
-        calls = [[*inspect, *names]] if own else [[*inspect, name] for name in names]
-        return ["sh", "-c", f"({' && '.join(map(shlex.join, calls))}) > {shlex.quote(str(job.path))}"]
+    if job.kind in ("inspect-all", "plan-all"):
+        return _of_all(base, trust, job, own=own)
     if job.kind in ("sync", "sync-file"):
         return [*base, "sync", f"--src-{trust[0]}", *trust[1:], *_sync_source(job), str(job.path)]
     if job.kind == "lock":
@@ -112,6 +109,17 @@ def _without_copy(base: list[str], trust: list[str], job: Job, *, own: bool) -> 
     if job.kind == "extract-one" and own:
         return [*base, "extract", "--path", job.file, "--dest", str(job.path), *source]
     return None
+
+
+def _of_all(base: list[str], trust: list[str], job: Job, *, own: bool) -> list[str]:
+    """Return the command line of a question about all images of the repository, with the answers in a file."""
+    names = [f"docker://{job.host}/{job.image.repository}:{tag}" for tag in job.image.manifests]
+    before, after = [*base, "inspect", "--no-tags", f"--{trust[0]}", *trust[1:]], []
+    if job.kind == "plan-all":
+        before = [*base, "copy", "--dry-run", "--json", f"--src-{trust[0]}", *trust[1:]]
+        after = [f"oci:{job.path}.layout"]
+    calls = [[*before, *names, *after]] if own else [[*before, name, *after] for name in names]
+    return ["sh", "-c", f"({' && '.join(map(shlex.join, calls))}) > {shlex.quote(str(job.path))}"]
 
 
 def without_store(contender: Contender) -> Contender:

@@ -174,7 +174,8 @@ def markdown(results: Sequence[Result], machine: Mapping[str, str], rounds: int,
     lines: list[str] = []
     for heading, chosen in _by_place(results):
         lines += [f"### {heading}", "", *_table([_HEAD, *rows(chosen)])]
-        lines += ["The other programs in the same runs: time, CPU, the largest memory.", "", *_table(others(chosen))]
+        if len(table := others(chosen)) > 1:
+            lines += ["The other programs in the same runs: time, CPU, the largest memory.", "", *_table(table)]
     about = (
         f"Medians of {rounds} paired runs; ratios are to the best other of the same round. {compared_with(machine)} "
         "The floor is `curl --parallel` of every blob, then `openssl dgst -sha256`, two at a time. Registry to "

@@ -187,7 +187,7 @@ def test_charted_cases_exist_and_names_are_unique() -> None:
 
 def test_what_does_not_write_is_measured_once() -> None:
     once = {case.name for case in CASES if len(case.belongs_to(PLACES["both"])) == 1}
-    assert once == {"inspect", "inspect100", "version", "promote"}
+    assert once == {"inspect", "inspect100", "plan100", "version", "promote"}
     assert all(case.belongs_to(PLACES["tmpfs"]) == (Place.TMPFS,) for case in CASES)
 
 
