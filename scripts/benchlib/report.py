@@ -23,7 +23,6 @@ _HEAD = ("case", "ours", "CPU", "peak MiB", "best other", "ratio", "limit", "")
 _COLUMNS = (FLOOR, *PEERS)
 _COUNTED = (Unit.BLOB_REQUESTS, Unit.BLOB_BYTES, Unit.HEADS, Unit.SHARE, Unit.OTHER_BYTES)
 _COUNTED_BYTES = (Unit.BLOB_BYTES, Unit.SHARE, Unit.OTHER_BYTES)
-_START, _END = "<!-- bench -->\n", "<!-- /bench -->\n"
 _PLACES = {Place.DISK: "Written to disk", Place.TMPFS: "Written to tmpfs"}
 
 
@@ -157,6 +156,11 @@ def _listed(words: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 
+def _table(table: Sequence[tuple[str, ...]]) -> list[str]:
+    lines = ["| " + " | ".join(row) + " |" for row in table]
+    return [lines[0], "|" + " --- |" * len(table[0]), *lines[1:], ""]
+
+
 def _against(results: Sequence[Result]) -> list[str]:
     """Return a line for each case that another version ran too: both medians, and the median of the paired ratios."""
     lines = [
@@ -185,15 +189,10 @@ def markdown(results: Sequence[Result], machine: Mapping[str, str], rounds: int,
     return "\n".join([*lines, *([QUICK, ""] if quick else []), about, ""])
 
 
-def _table(table: Sequence[tuple[str, ...]]) -> list[str]:
-    lines = ["| " + " | ".join(row) + " |" for row in table]
-    return [lines[0], "|" + " --- |" * len(table[0]), *lines[1:], ""]
-
-
-def save_markdown(path: Path, tables: str) -> None:
-    """Write the tables to a file; in one with the marks of docs/benchmarks.md, between these."""
-    before, start, rest = path.read_text().partition(_START) if path.exists() else ("", "", "")
-    _, end, after = rest.partition(_END)
+def save_markdown(path: Path, tables: str, mark: str = "bench") -> None:
+    """Write the tables to a file; in one with the comments ``mark`` and ``/mark``, as in docs, between these."""
+    before, start, rest = path.read_text().partition(f"<!-- {mark} -->\n") if path.exists() else ("", "", "")
+    _, end, after = rest.partition(f"<!-- /{mark} -->\n")
     path.write_text(f"{before}{start}{tables}{end}{after}" if start and end else tables)
 
 
