@@ -66,9 +66,13 @@ class Case:
         return self.no_requests or self.unit in (Unit.HEADS, Unit.SHARE, Unit.OTHER_BYTES)
 
     def belongs_to(self, places: Collection[Place]) -> tuple[Place, ...]:
-        """Return where the case is measured, of several places: only at the last one if it does not depend on it."""
-        fixed = self.kind in _QUESTIONS or self.initial is InitialState.OTHER_REPOSITORY
-        return tuple(places)[-1:] if fixed else tuple(places)
+        """Return where the case is measured, of several places: only at the last one if it hardly depends on that.
+
+        That is so where little is written, a slow link takes the time, or requests are counted; and of libraries.
+        """
+        timed = self.unit in (Unit.RATIO, Unit.MILLISECONDS) and self.link is not Link.NARROW
+        depends = timed and self.kind not in ("blobs", *_QUESTIONS)
+        return tuple(places) if depends else tuple(places)[-1:]
 
 
 def _start_up_case(
