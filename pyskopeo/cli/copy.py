@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 
 from ..transports import TRANSPORTS
 from .access_options import AUTHFILE, RESUME, access_flags
 from .command import Command
 from .content_flags import LAYERS, PLAN_JSON, REUSE
-from .copy_options import CopyOptions, reading_access
+from .copy_options import CopyOptions, engine_options, reading_access, writing_access
 from .copy_result import CopyNames
 from .encryption_flags import ENCRYPTION
 from .flags import Flag, boolean, integer, listed
@@ -95,7 +94,7 @@ async def run(options: CopyOptions) -> int:
         ExitStack() as stack,
     ):
         reading = reading_access(options, report)
-        writing = replace(options.destination_access.access(report), writing=options.writing)
+        writing = writing_access(options, report)
         if split:
             from .split_copy import sharing_files, split_copied
 
@@ -104,11 +103,7 @@ async def run(options: CopyOptions) -> int:
         result = await engine.copy(
             source,
             options.destination,
-            engine.CopyOptions(
-                options.selection, options.form, options.jobs, options.dry_run, options.layers,
-                output.wrap(options.destination), signers, options.signing.identity,
-                options.referrers,
-            ),
+            engine_options(options, signers, options.destination),
             source_access=reading,
             destination_access=writing,
             report=report,
@@ -147,11 +142,15 @@ COMMAND = Command(
         "pyskopeo copy --all --keep-name docker://alpine:3.20 oci-archive:alpine.tar",
         "pyskopeo copy oci:app:1.4 docker://registry.example.com/team/app:1.4",
         "pyskopeo copy --platform linux/arm64 --dry-run docker://alpine docker-daemon:alpine:latest",
+        "pyskopeo copy --dry-run docker://alpine:3.20 docker://redis:7 oci:images",
     ),
     flags=_FLAGS,
     beyond=(
         "Several images go into one docker-archive:PATH, as docker save puts them there: each keeps its name, and\n"
-        "layers that they share are stored once. The other way round it is sync --src docker-archive."
+        "layers that they share are stored once. The other way round it is sync --src docker-archive.\n\n"
+        "With --dry-run several images go with any destination. Each is planned as if it was the only one, and is a\n"
+        "row of the table, or with --json a line. One that cannot be planned does not stop the others, and the exit\n"
+        "code is that of the first error."
     ),
     read=CopyOptions.of,
     run=run,

@@ -1,4 +1,4 @@
-"""The contenders of the benchmark: the command line of each program for each job."""
+"""The contenders of the benchmark: their jobs, and skopeo's command line, which is ours as well, for each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests.support.peers import Registry
-from tests.support.require import find_program
 
 from .images import Image
 from .target import Target
@@ -159,67 +158,3 @@ def _copy_destination(job: Job) -> tuple[list[str], str]:
         return ["--dest-compress-format", "zstd"], f"oci:{job.path}:1"
     transport = job.kind.partition("-")[0] if job.kind.startswith("oci-") else job.kind
     return [], f"{transport}:{job.path}:{'bench:1' if job.kind == 'docker-archive' else job.tag}"
-
-
-def floor(job: Job) -> Command | None:
-    """Download every blob to a file with curl, then hash them with openssl, two at a time: the least that is needed."""
-    if job.kind != "oci":
-        return None
-    job.path.mkdir()
-    lines = []
-    for digest in job.image.blobs:
-        path = job.path / digest.partition(":")[2]
-        lines += [f'url = "{job.registry.url}/v2/{job.image.repository}/blobs/{digest}"', f'output = "{path}"']
-    config = job.path.with_name(f"{job.path.name}.curl")
-    config.write_text("\n".join(lines) + "\n")
-    files = job.path.with_name(f"{job.path.name}.files")
-    files.write_text("".join(f"{job.path / digest.partition(':')[2]}\n" for digest in job.image.blobs))
-    fetch = ["curl", "--disable", "--silent", "--show-error", "--fail", "--parallel", "--parallel-max", "6"]
-    if job.registry.tls:
-        fetch += ["--cacert", str(job.registry.tls.authority)]
-    fetch += ["--config", str(config)]
-    check = f"xargs -P2 -n1 openssl dgst -sha256 < {shlex.quote(str(files))}"
-    return Command(["sh", "-c", f"{shlex.join(fetch)} && {check}"])
-
-
-def crane(job: Job) -> Command | None:
-    """Return ``crane pull`` to a layout, ``crane copy``, or ``crane export`` of one file."""
-    trust = [] if job.certs else ["--insecure"]
-    if job.target:
-        return Command(["crane", "copy", *trust, job.name, job.target.name])
-    if job.kind == "extract-one":
-        folder, export = shlex.quote(str(job.path)), shlex.join(["crane", "export", *trust, job.name, "-"])
-        unpack = f"mkdir {folder} && {export} | tar -x -C {folder} {shlex.quote(job.file)}"
-        return Command(["sh", "-c", unpack], _certificate_environ(job))
-    if job.kind != "oci":
-        return None
-    return Command(["crane", "pull", "--format=oci", *trust, job.name, str(job.path)], _certificate_environ(job))
-
-
-def regctl(job: Job) -> Command | None:
-    """Return ``regctl image copy`` to a layout or a registry."""
-    if job.kind != "oci" and not job.target:
-        return None
-    tls = "enabled" if job.certs else "disabled"
-    hosts = [job.host, job.target.host] if job.target else [job.host]
-    flags = [word for host in hosts for word in ("--host", f"reg={host},tls={tls}")]
-    target = job.target.name if job.target else f"ocidir://{job.path}:1"
-    return Command(["regctl", *flags, "image", "copy", job.name, target], _certificate_environ(job))
-
-
-def _certificate_environ(job: Job) -> dict[str, str]:
-    return {"SSL_CERT_FILE": str(job.registry.tls.authority)} if job.registry.tls else {}
-
-
-def installed_tools(names: str) -> dict[str, Contender]:
-    """Return the other tools in ``names``, separated by commas, that are installed, by name.
-
-    skopeo is the one of Debian sid, if `scripts/sid_skopeo` has unpacked it.
-    """
-    found = {name: program for name in names.split(",") if (program := find_program(name))}
-    known: dict[str, Contender] = {
-        "skopeo": like_skopeo(f"{shlex.quote(found.get('skopeo', ''))} --insecure-policy"),
-        "crane": crane,
-        "regctl": regctl,
-    }
-    return {name: known[name] for name in found if name in known}
