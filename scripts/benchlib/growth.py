@@ -26,7 +26,7 @@ from .measure import Run, run_timed
 # How much more a unit may cost at one size than at the size before.
 LIMIT = 1.5
 # Seconds of processor time by which sizes must differ for the cost of a unit to be told from noise.
-_JUDGED = 0.2
+_JUDGED = 0.08
 # Seconds of a run above which there is no second one. Of several the one with the least processor time counts.
 _LONG = 3.0
 

@@ -35,7 +35,7 @@ def draw_growth(found: Sequence[dict[str, Any]]) -> str:
     for kind, lines in rows:
         body += _row(str(kind), lines, y)
         y += HEIGHT + BELOW
-    width, height = LEFT + 2 * PANEL + GAP + 20, y - BELOW + 84
+    width, height = LEFT + 2 * PANEL + GAP + 36, y - BELOW + 84
     title = "How cost and memory grow with the number of layers, tags and images"
     font = "font-family=\"-apple-system, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif\" font-size=\"12.5\""
     size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'

@@ -56,7 +56,7 @@ class Series:
         return self.kind.removesuffix("s")
 
 
-LAYERS = (100, 1000, 4000)
+LAYERS = (10, 100, 1000, 4000)
 TAGS = (10, 1000, 10_000, 100_000)
 IMAGES = (10, 100, 1000, 5000)
 QUICK = {"layers": (5, 20, 50), "tags": (5, 20, 50), "images": (3, 6, 12)}
