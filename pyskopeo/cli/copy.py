@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from contextlib import ExitStack
 
 from ..transports import TRANSPORTS
@@ -16,6 +18,7 @@ from .format_flags import FORM
 from .layout_output_flags import LAYOUT_OUTPUT
 from .network_options import NETWORK, RANGES
 from .platform_flags import CHOOSING, COMMON_PLATFORMS
+from .preconnect import Visit
 from .progress import PROGRESS, reporting
 from .receipt_flag import RECEIPT, recording, write_receipt
 from .referrer_flags import REFERRERS
@@ -61,6 +64,16 @@ _FLAGS = (
     Flag("verify-existing", "verify the digests of blobs that exist at the destination", read=boolean, default=False,
          group="trust"),
 )  # fmt: skip
+
+
+def visits(options: CopyOptions) -> Iterator[Visit]:
+    """Yield the images of a copy, unless what it needs may be at the destination."""
+    source, destination = options.sources[0], options.destination
+    pinned = source.reference is not None and source.reference.digest is not None
+    if pinned and destination.transport in ("dir", "oci") and os.path.exists(destination.details.partition(":")[0]):
+        return
+    yield Visit(source, options.source_access, judged=True)
+    yield Visit(destination, options.destination_access, reading=False)
 
 
 async def run(options: CopyOptions) -> int:
@@ -141,4 +154,5 @@ COMMAND = Command(
     ),
     read=CopyOptions.of,
     run=run,
+    visits=visits,
 )

@@ -15,10 +15,13 @@ OURS = "pyskopeo"
 BEFORE = "before"  # another version of pyskopeo, with --against
 ONE_CONNECTION = "one connection"  # pyskopeo, without range requests in parallel
 WITHOUT_STORE = "no store"  # pyskopeo, without its content store
+ONE_BY_ONE = "one by one"  # pyskopeo, a command for each image
 # Contenders that run only where they are the baseline.
-VARIANTS = frozenset({ONE_CONNECTION, WITHOUT_STORE})
+VARIANTS = frozenset({ONE_CONNECTION, WITHOUT_STORE, ONE_BY_ONE})
 FLOOR = "floor"
 BEST = "best"  # as a baseline: the fastest of `PEERS` in that case
+# Kinds of jobs that write no image.
+_QUESTIONS = frozenset({"inspect", "inspect-all", "plan-all", "version"})
 
 
 class Unit(Enum):
@@ -63,9 +66,13 @@ class Case:
         return self.no_requests or self.unit in (Unit.HEADS, Unit.SHARE, Unit.OTHER_BYTES)
 
     def belongs_to(self, places: Collection[Place]) -> tuple[Place, ...]:
-        """Return where the case is measured, of several places: only at the last one if it does not depend on it."""
-        fixed = self.kind in ("inspect", "version") or self.initial is InitialState.OTHER_REPOSITORY
-        return tuple(places)[-1:] if fixed else tuple(places)
+        """Return where the case is measured, of several places: only at the last one if it hardly depends on that.
+
+        That is so where little is written, a slow link takes the time, or requests are counted; and of libraries.
+        """
+        timed = self.unit in (Unit.RATIO, Unit.MILLISECONDS) and self.link is not Link.NARROW
+        depends = timed and self.kind not in ("blobs", *_QUESTIONS)
+        return tuple(places) if depends else tuple(places)[-1:]
 
 
 def _start_up_case(
@@ -197,6 +204,16 @@ CASES = (
         *("libraries80", "80 layers of 2.5 MB as files, by libraries for Python, http", "many80", "blobs", 1.00),
         baseline="python-dxf",
         contenders=_VERSIONS | LIBRARIES.keys(),
+    ),
+    Case(
+        *("inspect100", "`inspect` of 100 images in one command; skopeo: a loop", "small100", "inspect-all", 0.15),
+        baseline=ONE_BY_ONE,
+        contenders=frozenset({OURS, ONE_BY_ONE, "skopeo"}),
+    ),
+    Case(
+        *("plan100", "`copy --dry-run` of 100 images in one command", "small100", "plan-all", 0.15),
+        baseline=ONE_BY_ONE,
+        contenders=frozenset({OURS, ONE_BY_ONE}),
     ),
     _start_up_case("inspect", "`inspect --raw`", "inspect", 150),
     _start_up_case("version", "`--version`", "version", 60),

@@ -18,13 +18,13 @@ class Job:
     """One task with an image of ``registry``, which is reached at ``host``.
 
     ``kind`` is ``oci``, ``docker-archive``, ``zstd`` (to ``oci:``, recompressed), ``docker`` (to another registry),
-    ``sync`` (all images of the repository), ``sync-file`` (the same images, named in a file), ``inspect``, ``version``,
+    ``sync`` (all images of the repository), ``sync-file`` (the same images, named in a file), ``inspect``,
+    ``inspect-all`` and ``plan-all`` (of all images of the repository, what a copy would do), ``version``,
     ``oci-pinned`` (to ``oci:``, by digest), ``oci-four`` (to ``oci:``, by four processes at once, as 1 to 4),
     ``prefetch`` (all images of the repository to one ``oci:``, by a lock file if the program has them), ``lock`` (to
     write that), ``blobs`` (all blobs of the image as files, for libraries that write no layout) or ``extract-one``
-    (the file with the path ``file``). The result is written to ``path``, or to
-    ``target`` for ``docker``. ``tag`` is that of the image, and its name in a layout, ``digest`` that of its manifest,
-    ``store`` the content store.
+    (the file with the path ``file``). The result is written to ``path``, or to ``target`` for ``docker``. ``tag`` is
+    that of the image, and its name in a layout, ``digest`` that of its manifest, ``store`` the content store.
     """
 
     kind: str
@@ -61,18 +61,19 @@ class Command:
 Contender = Callable[[Job], Command | None]
 
 
-def like_skopeo(program: str, *copy_flags: str, locks: bool = False) -> Contender:
+def like_skopeo(program: str, *copy_flags: str, own: bool = False) -> Contender:
     """Return a contender with skopeo's command line; ``program`` is the command, with flags, as for a shell.
 
-    ``copy_flags`` are added to ``copy``. ``locks`` is whether the program has lock files, and extracts files.
+    ``copy_flags`` are added to ``copy``. ``own`` is whether to use what only pyskopeo has: lock files, ``extract``,
+    several images in one ``inspect``.
     """
 
     def command(job: Job) -> Command | None:
         base = shlex.split(program)
         trust = ["cert-dir", str(job.certs)] if job.certs else ["tls-verify=false"]
-        if job.kind == "lock" and not locks:
+        if job.kind == "lock" and not own:
             return None
-        if (found := _without_copy(base, trust, job, locks=locks)) is not None:
+        if (found := _without_copy(base, trust, job, own=own)) is not None:
             return Command(found)
         flags, target = _copy_destination(job)
         copy = [*base, "copy", *copy_flags, f"--src-{trust[0]}", *trust[1:], *flags, f"docker://{job.name}"]
@@ -90,22 +91,35 @@ def like_skopeo(program: str, *copy_flags: str, locks: bool = False) -> Contende
     return command
 
 
-def _without_copy(base: list[str], trust: list[str], job: Job, *, locks: bool) -> list[str] | None:
+def _without_copy(base: list[str], trust: list[str], job: Job, *, own: bool) -> list[str] | None:
     """Return the command line for a job that takes no ``copy``, else None."""
     source = [f"--{trust[0]}", *trust[1:], f"docker://{job.name}"]
     if job.kind == "version":
         return [*base, "--version"]
     if job.kind == "inspect":
         return [*base, "inspect", "--raw", *source]
+    if job.kind in ("inspect-all", "plan-all"):
+        return _of_all(base, trust, job, own=own)
     if job.kind in ("sync", "sync-file"):
         return [*base, "sync", f"--src-{trust[0]}", *trust[1:], *_sync_source(job), str(job.path)]
     if job.kind == "lock":
         return [*base, "lock", str(_image_list(job)), "-o", str(_lock(job))]
-    if job.kind == "prefetch" and locks:
+    if job.kind == "prefetch" and own:
         return [*base, "prefetch", "--tls-verify=false", str(_lock(job)), "--dest", f"oci:{job.path}"]
-    if job.kind == "extract-one" and locks:
+    if job.kind == "extract-one" and own:
         return [*base, "extract", "--path", job.file, "--dest", str(job.path), *source]
     return None
+
+
+def _of_all(base: list[str], trust: list[str], job: Job, *, own: bool) -> list[str]:
+    """Return the command line of a question about all images of the repository, with the answers in a file."""
+    names = [f"docker://{job.host}/{job.image.repository}:{tag}" for tag in job.image.manifests]
+    before, after = [*base, "inspect", "--no-tags", f"--{trust[0]}", *trust[1:]], []
+    if job.kind == "plan-all":
+        before = [*base, "copy", "--dry-run", "--json", f"--src-{trust[0]}", *trust[1:]]
+        after = [f"oci:{job.path}.layout"]
+    calls = [[*before, *names, *after]] if own else [[*before, name, *after] for name in names]
+    return ["sh", "-c", f"({' && '.join(map(shlex.join, calls))}) > {shlex.quote(str(job.path))}"]
 
 
 def without_store(contender: Contender) -> Contender:

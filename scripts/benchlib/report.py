@@ -18,10 +18,11 @@ _OLD_SKOPEO = (
     "slower than today's: not to be quoted as skopeo's speed."
 )
 QUICK = "These are --quick images: the figures say nothing about speed."
-_HEAD = ("case", "ours", "CPU", "peak MiB", "best other", "ratio", "limit", "", "others")
+_HEAD = ("case", "ours", "CPU", "peak MiB", "best other", "ratio", "limit", "")
+# These have columns of their own; variants of ours and libraries share the last one.
+_COLUMNS = (FLOOR, *PEERS)
 _COUNTED = (Unit.BLOB_REQUESTS, Unit.BLOB_BYTES, Unit.HEADS, Unit.SHARE, Unit.OTHER_BYTES)
 _COUNTED_BYTES = (Unit.BLOB_BYTES, Unit.SHARE, Unit.OTHER_BYTES)
-_START, _END = "<!-- bench -->\n", "<!-- /bench -->\n"
 _PLACES = {Place.DISK: "Written to disk", Place.TMPFS: "Written to tmpfs"}
 
 
@@ -36,8 +37,6 @@ def _row(result: Result) -> tuple[str, ...]:
     verdict = {None: "not judged", True: "ok", False: "over"}[result.in_limit]
     if not result.in_memory:
         verdict += ", memory over"
-    others = [f"{name} {_other(result, name)}" for name in result.runs if name != OURS]
-    others += [f"{name} failed" for name in result.failed]
     return (
         case.title,
         _took(result, OURS),
@@ -47,12 +46,31 @@ def _row(result: Result) -> tuple[str, ...]:
         f"{ratio:.2f}" if ratio is not None else "-",
         _limit(result),
         verdict,
-        "; ".join(others) or "-",
     )
 
 
+def others(results: Sequence[Result]) -> list[tuple[str, ...]]:
+    """Return the table of the other programs: its head, then one row for each result that has any."""
+    names = [name for name in _COLUMNS if any(name in (*result.runs, *result.failed) for result in results)]
+    table = [("case", *names, "others")]
+    for result in results:
+        rest = [f"{name} {_other(result, name)}" for name in _others_of(result) if name not in _COLUMNS]
+        row = (*(_other(result, name) for name in names), "; ".join(rest) or "-")
+        if set(row) != {"-"}:
+            table.append((result.case.title, *row))
+    return table
+
+
+def _others_of(result: Result) -> list[str]:
+    """Return the names of the other programs of a result, in the order of the columns."""
+    names = [*_COLUMNS, *sorted({*result.runs, *result.failed} - {OURS, *_COLUMNS})]
+    return [name for name in names if name in result.runs or name in result.failed]
+
+
 def _other(result: Result, name: str) -> str:
-    runs = result.runs[name]
+    runs = result.runs.get(name)
+    if runs is None:
+        return "failed" if name in result.failed else "-"
     return f"{_took(result, name)}, CPU {_time(runs.cpu_seconds)}, {runs.peak_mib:.0f} MiB"
 
 
@@ -109,13 +127,17 @@ def _by_place(results: Sequence[Result]) -> list[tuple[str, list[Result]]]:
 
 
 def text(results: Sequence[Result], machine: Mapping[str, str]) -> str:
-    """Return the tables for a terminal."""
+    """Return the tables for a terminal; times of other programs are below each line."""
     lines: list[str] = []
     for heading, chosen in _by_place(results):
-        table = [tuple(cell.replace("`", "") for cell in row) for row in (_HEAD, *rows(chosen))]
+        # By the names that --only takes, and what others took on a line of its own: so it fits on most screens.
+        table = [_HEAD, *((result.case.name, *_row(result)[1:]) for result in chosen)]
         widths = [max(len(row[column]) for row in table) for column in range(len(_HEAD))]
         lines += [f"{heading}:"]
-        lines += ["  ".join(cell.ljust(size) for cell, size in zip(row, widths, strict=True)).rstrip() for row in table]
+        for row, result in zip(table, [None, *chosen], strict=True):
+            lines += ["  ".join(cell.ljust(size) for cell, size in zip(row, widths, strict=True)).rstrip()]
+            if result and (said := [f"{name} {_other(result, name)}" for name in _others_of(result)]):
+                lines += [f"    {'; '.join(said)}"]
         lines += [""]
     return "\n".join([*lines, *_against(results), compared_with(machine)])
 
@@ -134,6 +156,11 @@ def _listed(words: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 
+def _table(table: Sequence[tuple[str, ...]]) -> list[str]:
+    lines = ["| " + " | ".join(row) + " |" for row in table]
+    return [lines[0], "|" + " --- |" * len(table[0]), *lines[1:], ""]
+
+
 def _against(results: Sequence[Result]) -> list[str]:
     """Return a line for each case that another version ran too: both medians, and the median of the paired ratios."""
     lines = [
@@ -150,9 +177,9 @@ def markdown(results: Sequence[Result], machine: Mapping[str, str], rounds: int,
     """Return the tables for docs/benchmarks.md."""
     lines: list[str] = []
     for heading, chosen in _by_place(results):
-        lines += [f"### {heading}", "", "| " + " | ".join(_HEAD) + " |", "|" + " --- |" * len(_HEAD)]
-        lines += ["| " + " | ".join(row) + " |" for row in rows(chosen)]
-        lines += [""]
+        lines += [f"### {heading}", "", *_table([_HEAD, *rows(chosen)])]
+        if len(table := others(chosen)) > 1:
+            lines += ["The other programs in the same runs: time, CPU, the largest memory.", "", *_table(table)]
     about = (
         f"Medians of {rounds} paired runs; ratios are to the best other of the same round. {compared_with(machine)} "
         "The floor is `curl --parallel` of every blob, then `openssl dgst -sha256`, two at a time. Registry to "
@@ -162,10 +189,10 @@ def markdown(results: Sequence[Result], machine: Mapping[str, str], rounds: int,
     return "\n".join([*lines, *([QUICK, ""] if quick else []), about, ""])
 
 
-def save_markdown(path: Path, tables: str) -> None:
-    """Write the tables to a file; in one with the marks of docs/benchmarks.md, between these."""
-    before, start, rest = path.read_text().partition(_START) if path.exists() else ("", "", "")
-    _, end, after = rest.partition(_END)
+def save_markdown(path: Path, tables: str, mark: str = "bench") -> None:
+    """Write the tables to a file; in one with the comments ``mark`` and ``/mark``, as in docs, between these."""
+    before, start, rest = path.read_text().partition(f"<!-- {mark} -->\n") if path.exists() else ("", "", "")
+    _, end, after = rest.partition(f"<!-- /{mark} -->\n")
     path.write_text(f"{before}{start}{tables}{end}{after}" if start and end else tables)
 
 
