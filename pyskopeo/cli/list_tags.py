@@ -154,5 +154,5 @@ COMMAND = Command(
     flags=_FLAGS,
     read=ListTagsOptions.of,
     run=run,
-    visits=lambda options: visits_of(options.name, options.access),
+    visits=lambda options: visits_of(options.sources[0].name, options.access),
 )
