@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .config.policy import Policy
     from .config.registries import Registries
     from .config.registries_d import RegistriesD
+    from .http.messages import SendRequest
     from .http.rate_limit import RateLimits
     from .model.reference import Reference
     from .registry.ping import Pings
@@ -105,6 +106,18 @@ class Network:
         """Raise `Offline` unless requests are allowed; ``what`` is the operation that needs one."""
         if self.offline:
             raise Offline(f"{what}: this needs a request, and --offline allows none", missing=(what,))
+
+
+def client_sender(network: Network, name: str = "") -> SendRequest | None:
+    """Return what sends requests by ``network.client``, None without one; ``name`` begins the messages of errors."""
+    if network.client is None:
+        return None
+    from .http.httpx_adapter import HTTPXSender  # imports httpx, as the caller has
+
+    send = partial(network.client.send, stream=True, auth=None, follow_redirects=False)
+    return HTTPXSender(
+        send, network.connect_timeout, network.stall_timeout, network.response_timeout, network.rate_limits, name=name
+    ).send
 
 
 @dataclass(frozen=True, slots=True)
