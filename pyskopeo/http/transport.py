@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     import anyio
 
+    from .preconnection import Preconnection
     from .proxy_router import ProxyRouter
     from .time_limits import DocumentDeadline
 
@@ -27,11 +28,14 @@ if TYPE_CHECKING:
 class HTTPTransport:
     """Sends requests by a `ConnectionPool`. Raises pyskopeo's own errors.
 
-    An async context manager. ``requests`` is the maximum number of concurrent requests.
+    An async context manager. ``requests`` is the maximum number of concurrent requests, ``preconnection`` that of a
+    `ConnectionPool`.
     """
 
-    def __init__(self, connector: Connector, *, requests: int = 64) -> None:
-        self.connector, self.pool = connector, ConnectionPool(connector)
+    def __init__(
+        self, connector: Connector, *, requests: int = 64, preconnection: Preconnection | None = None
+    ) -> None:
+        self.connector, self.pool = connector, ConnectionPool(connector, preconnection=preconnection)
         self._time_limits = connector.stall_timeout, connector.response_timeout
         self._proxy_router: ProxyRouter | None = None
         self._requests = requests
