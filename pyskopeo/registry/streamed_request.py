@@ -10,7 +10,7 @@ import anyio
 from ..errors import ConnectionFailed, PyskopeoError
 
 if TYPE_CHECKING:
-    from ..http.httpx_import import httpx
+    from ..http.messages import Response
     from ..http.request_body import RequestBody
 
 
@@ -28,7 +28,7 @@ class StreamedRequest:
         self._body, self._length, self._held = body, length, held
         self._last = bytearray()
         self._done = anyio.Event()
-        self._response: httpx.Response | None = None
+        self._response: Response | None = None
         self._error: PyskopeoError | None = None
 
     @property
@@ -56,7 +56,7 @@ class StreamedRequest:
         """Stop sending: `write` raises from now on."""
         self._body.stop()
 
-    async def exchange(self, send: Callable[[RequestBody], Awaitable[httpx.Response]]) -> None:
+    async def exchange(self, send: Callable[[RequestBody], Awaitable[Response]]) -> None:
         """Send the request and its body; errors are not raised here, but by `response`."""
         try:
             with self.scope:
@@ -67,7 +67,7 @@ class StreamedRequest:
             self._body.stop()
             self._done.set()
 
-    async def response(self) -> httpx.Response:
+    async def response(self) -> Response:
         """Wait for the response and return it; raises `NetworkError`."""
         await self._done.wait()
         if self._response is None:

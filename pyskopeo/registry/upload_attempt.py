@@ -25,7 +25,7 @@ from .whole_posts import LIMIT as MONOLITHIC_SIZE
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
-    from ..http.httpx_import import httpx
+    from ..http.messages import Response
     from ..model.descriptor import Descriptor
     from ..model.digest import Digest
     from .upload_session import UploadSession
@@ -172,7 +172,7 @@ class UploadAttempt:
         state.offset += request.sent
         state.disputed = state.disputed or range_end(response) not in (None, state.offset)
 
-    async def _response(self) -> httpx.Response:
+    async def _response(self) -> Response:
         """End the body of the current request, and return its response."""
         assert self._request is not None
         self._request.finish()
@@ -180,7 +180,7 @@ class UploadAttempt:
         self._request = None
         return response
 
-    async def _check(self, response: httpx.Response) -> None:
+    async def _check(self, response: Response) -> None:
         """Raise the registry's error if ``response`` is one; close it."""
         if response.status_code not in _SUCCESS:
             raise await read_error(self._upload.session, response, self._what)

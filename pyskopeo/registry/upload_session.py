@@ -17,7 +17,7 @@ from ..model.events import Explained
 from .response_checks import ask, read_error
 
 if TYPE_CHECKING:
-    from ..http.httpx_import import httpx
+    from ..http.messages import Response
     from ..model.digest import Digest
     from ..model.reference import Reference
     from .session import Session
@@ -248,7 +248,7 @@ class UploadSession:
             with anyio.move_on_after(_CANCEL_SECONDS, shield=True), suppress(PyskopeoError):
                 await (await self.session.request("DELETE", location, {})).aclose()
 
-    def update_location(self, response: httpx.Response) -> None:
+    def update_location(self, response: Response) -> None:
         """Use the ``Location`` of a response for the next request."""
         self.location = self.session.location_of(response, self.location)
 
@@ -266,7 +266,7 @@ class UploadSession:
             raise InvalidContent(f"{self._name}: the registry opened an upload and did not say where (no Location)")
         return False
 
-    def _opened(self, response: httpx.Response) -> None:
+    def _opened(self, response: Response) -> None:
         """Note where the registry has opened a session, and what it wants of chunks."""
         self.location = self.session.location_of(response)
         min_chunk_size = response.headers.get("oci-chunk-min-length", "")
@@ -274,7 +274,7 @@ class UploadSession:
             self.state.min_chunk_size = int(min_chunk_size)
 
 
-def range_end(response: httpx.Response) -> int | None:
+def range_end(response: Response) -> int | None:
     """Return the number of bytes that the registry has, from ``Range``; None if it does not say, as with ``0-0``."""
     found = _RANGE.fullmatch(response.headers.get("range", "").strip())
     return int(found[1]) + 1 if found and found[1] != "0" else None
