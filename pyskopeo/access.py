@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from .config.policy import Policy
     from .config.registries import Registries
     from .config.registries_d import RegistriesD
-    from .http.messages import SendRequest
     from .http.preconnection import Preconnection
     from .http.rate_limit import RateLimits
     from .model.reference import Reference
@@ -117,18 +116,6 @@ class Network:
         """Raise `Offline` unless requests are allowed; ``what`` is the operation that needs one."""
         if self.offline:
             raise Offline(f"{what}: this needs a request, and --offline allows none", missing=(what,))
-
-
-def client_sender(network: Network, name: str = "") -> SendRequest | None:
-    """Return what sends requests by ``network.client``, None without one; ``name`` begins the messages of errors."""
-    if network.client is None:
-        return None
-    from .http.httpx_adapter import HTTPXSender  # imports httpx, as the caller has
-
-    send = partial(network.client.send, stream=True, auth=None, follow_redirects=False)
-    return HTTPXSender(
-        send, network.connect_timeout, network.stall_timeout, network.response_timeout, network.rate_limits, name=name
-    ).send
 
 
 @dataclass(frozen=True, slots=True)

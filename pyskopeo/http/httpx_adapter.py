@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from typing import TYPE_CHECKING, cast
+from functools import partial
+from typing import TYPE_CHECKING, Protocol, cast
 
 from ..errors import ConnectionFailed
 from .httpx_import import httpx
 from .loop_bridge import run_in_loop
-from .messages import Headers, Request, Response
+from .messages import Headers, Request, Response, SendRequest
 from .request_body import RequestBody
 
 if TYPE_CHECKING:
@@ -22,32 +23,47 @@ if TYPE_CHECKING:
     from .time_limits import DocumentDeadline
 
 
+class Limits(Protocol):
+    """Timeouts in seconds, and rate limits: those of `access.Network`, and of a `Connector`."""
+
+    @property
+    def connect_timeout(self) -> float: ...
+    @property
+    def stall_timeout(self) -> float: ...
+    @property
+    def response_timeout(self) -> float: ...
+    @property
+    def rate_limits(self) -> RateLimits | None: ...
+
+
+def client_sender(client: httpx.AsyncClient, limits: Limits, name: str = "") -> SendRequest:
+    """Return what sends requests by a caller's client; see `HTTPXSender`."""
+    send = partial(client.send, stream=True, auth=None, follow_redirects=False)
+    return HTTPXSender(send, limits, name).send
+
+
 class HTTPXSender:
     """Sends requests by ``send``, a function of httpx. `send` is a `SendRequest`.
 
-    The timeouts are in seconds; ``rate_limits`` hold for what is sent and received. ``name`` begins the messages of
-    errors, "" for the host of the request.
+    ``limits`` hold for each request and its response. ``name`` begins the messages of errors, "" for the host of the
+    request.
     """
 
-    def __init__(
-        self, send: HTTPXSend, connect_timeout: float, stall_timeout: float, response_timeout: float,
-        rate_limits: RateLimits | None = None, *, name: str = "",
-    ) -> None:  # fmt: skip
-        self._send = send
-        if rate_limits is not None:
+    def __init__(self, send: HTTPXSend, limits: Limits, name: str = "") -> None:
+        self._send, self._limits, self._name = send, limits, name
+        if limits.rate_limits is not None:
             from .limited_stream import limited
 
-            self._send = limited(send, rate_limits)
-        self._connect_timeout, self._stall_timeout = connect_timeout, stall_timeout
-        self._response_timeout, self._name = response_timeout, name
+            self._send = limited(send, limits.rate_limits)
 
     async def send(self, request: Request) -> Response:
         """Send the request and return the response, whose body is read later.
 
         Raises what the function of httpx does, `ConnectionFailed` for a `TransportError`.
         """
+        limits = self._limits
         timeout = httpx.Timeout(
-            self._stall_timeout, connect=self._connect_timeout, read=self._response_timeout
+            limits.stall_timeout, connect=limits.connect_timeout, read=limits.response_timeout
         ).as_dict()
         # A transport that a caller has brought may heed ``reach``, too.
         extensions = {"reach": request.route.reach, "timeout": timeout}
@@ -62,13 +78,13 @@ class HTTPXSender:
         except httpx.TransportError as error:
             where = request.route.origin.netloc
             raise ConnectionFailed(f"{self._name or where}: {_reason(error)}", host=where) from error
-        timeout["read"] = self._stall_timeout  # from now on it is that of the body
+        timeout["read"] = limits.stall_timeout  # from now on it is that of the body
         return Response(
             received.status_code,
             Headers(received.headers.raw),
             _ResponseBody(received),
             peer=received.extensions.get("peer") or "",
-            time_limits=(self._stall_timeout, self._response_timeout),
+            time_limits=(limits.stall_timeout, limits.response_timeout),
         )
 
 

@@ -46,9 +46,7 @@ class ProxyRouter:
         check_literal_address(origin, request.route.reach)
         transport = self._transport(proxy, connector.context(origin))
         send = partial(_connected, transport.handle_async_request, origin, proxy)
-        sender = HTTPXSender(
-            send, connector.connect_timeout, connector.stall_timeout, connector.response_timeout, connector.rate_limits
-        )
+        sender = HTTPXSender(send, connector)
         if isinstance(request.body, RequestBody):  # sending it may take any time, and has its own limit
             return await sender.send(request)
         with move_on_after(self._timeout):

@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self, cast
 
-from ..access import client_sender
 from ..http.transport import HTTPTransport
 from ..model.reference import Reference
 from .connectors import connector_for, endpoint_access
@@ -17,6 +16,8 @@ from .session import Session
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
+
+    import httpx
 
     from ..access import Access, Network
     from ..config.registries import Endpoint
@@ -158,8 +159,8 @@ class SharedConnections:
         return self._sessions[key]
 
     def _send(self, reference: Reference, access: Access) -> SendRequest:
-        if (by_client := client_sender(access.network)) is not None:
-            return by_client
+        if access.network.client is not None:
+            return _client_sender(access.network.client, access.network)
         key = (reference.registry, access.trust)
         if key not in self._transports:
             self._transports[key] = _transport(reference, access)
@@ -192,11 +193,17 @@ class SharedConnections:
             await transport.aclose()
 
 
+def _client_sender(client: httpx.AsyncClient, network: Network) -> SendRequest:
+    from ..http.httpx_adapter import client_sender  # which imports httpx
+
+    return client_sender(client, network)
+
+
 @asynccontextmanager
 async def open_sender(reference: Reference, access: Access) -> AsyncIterator[SendRequest]:
     """Yield a function that sends a request: by `Network.client`, or by an `HTTPTransport`."""
-    if (by_client := client_sender(access.network)) is not None:
-        yield by_client
+    if access.network.client is not None:
+        yield _client_sender(access.network.client, access.network)
         return
     async with _transport(reference, access) as transport:
         yield transport.send

@@ -127,11 +127,11 @@ class WebService:
     @asynccontextmanager
     async def _open_sender(self) -> AsyncIterator[SendRequest]:
         """Yield a function that sends a request: by `Network.client`, or by connections that are closed after."""
-        from ..access import client_sender
-
         access, network = self._access, self._access.network
-        if (by_client := client_sender(network, self.what)) is not None:
-            yield by_client
+        if network.client is not None:
+            from ..http.httpx_adapter import client_sender
+
+            yield client_sender(network.client, network, self.what)
             return
         from ..http.connect import Connector
         from ..http.transport import HTTPTransport

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import anyio
 import httpx
 import pytest
 
+from pyskopeo.access import Network
 from pyskopeo.errors import ConnectionFailed, Stalled, TooLarge
 from pyskopeo.http.httpx_adapter import HTTPXSender
 from pyskopeo.http.locality import Locality
@@ -20,6 +22,7 @@ from pyskopeo.http.request_url import request_to
 from pyskopeo.streams.cancellation import run_in_thread
 
 pytestmark = pytest.mark.anyio
+LIMITS = Network(connect_timeout=5, stall_timeout=10, response_timeout=20)
 URL = "https://registry.example:5000/v2/a?b=c"
 
 
@@ -45,15 +48,15 @@ class Pieces(httpx.AsyncByteStream):
         self.closed = True
 
 
-def sender(answer: Callable[[httpx.Request], httpx.Response], stall: float = 10, **settings: Any) -> HTTPXSender:
+def sender(answer: Callable[[httpx.Request], httpx.Response], *, name: str = "", **limits: Any) -> HTTPXSender:
     async def send(request: httpx.Request) -> httpx.Response:
         return answer(request)
 
-    return HTTPXSender(send, 5, stall, 20, **settings)
+    return HTTPXSender(send, replace(LIMITS, **limits), name)
 
 
-async def answered(stream: httpx.AsyncByteStream, stall: float = 10, **settings: Any) -> Response:
-    found = sender(lambda _: httpx.Response(200, stream=stream), stall, **settings)
+async def answered(stream: httpx.AsyncByteStream, **limits: Any) -> Response:
+    found = sender(lambda _: httpx.Response(200, stream=stream), **limits)
     return await found.send(request_to("GET", URL, "test", {}))
 
 
@@ -100,7 +103,7 @@ async def test_a_streamed_body() -> None:
     found: list[bytes] = []
 
     async def exchange() -> None:
-        response = await HTTPXSender(send, 5, 10, 20).send(request)
+        response = await HTTPXSender(send, LIMITS).send(request)
         found.append(await read_bounded(response, 100, "x"))
 
     def write() -> None:
@@ -146,7 +149,7 @@ async def test_a_body_that_is_too_large_is_not_read_to_its_end() -> None:
 async def test_a_body_that_comes_too_slowly() -> None:
     stream = Pieces([b"a"] * 1000, 0.02)
     with pytest.raises(Stalled, match="only [0-9]+ bytes of it came"):
-        await read_bounded(await answered(stream, 0.1), 5000, "x")
+        await read_bounded(await answered(stream, stall_timeout=0.1), 5000, "x")
     assert 1 <= stream.given < 50
 
 

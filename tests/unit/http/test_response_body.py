@@ -11,7 +11,6 @@ from pyskopeo.http.response_head import Framing
 from pyskopeo.http.time_limits import DocumentDeadline
 from tests.support.lines import Line, connection_to
 
-PATIENT = DocumentDeadline(30, 30)
 FRAMINGS = {"length": Framing(False, 300_000, True), "chunks": Framing(True, None, True), "end": Framing(False, None, False)}
 WHOLE = {
     "length": b"x" * 300_000,
@@ -23,7 +22,7 @@ WHOLE = {
 @pytest.mark.parametrize("kind", FRAMINGS)
 def test_a_body_up_to_its_limit(kind: str) -> None:
     body = ResponseBody(connection_to(WHOLE[kind]), FRAMINGS[kind], 30)
-    assert body.read_document(300_000, PATIENT) == (b"x" * 300_000, True)
+    assert body.read_document(300_000, DocumentDeadline(30, 30)) == (b"x" * 300_000, True)
     assert body.ended
     assert body.ends_with_connection == (kind == "end")
     assert body.reusable == (kind != "end")
@@ -32,7 +31,7 @@ def test_a_body_up_to_its_limit(kind: str) -> None:
 @pytest.mark.parametrize("kind", FRAMINGS)
 def test_a_body_over_its_limit_is_not_read_to_its_end(kind: str) -> None:
     body = ResponseBody(connection_to(WHOLE[kind]), FRAMINGS[kind], 30)
-    content, complete = body.read_document(1000, PATIENT)
+    content, complete = body.read_document(1000, DocumentDeadline(30, 30))
     assert 1000 < len(content) < 100_000
     assert complete
     assert not body.reusable
@@ -42,7 +41,7 @@ def test_a_body_over_its_limit_is_not_read_to_its_end(kind: str) -> None:
 def test_a_body_that_is_cut_short(kind: str) -> None:
     body = ResponseBody(connection_to(WHOLE[kind][:5000]), FRAMINGS[kind], 30)
     with pytest.raises(ConnectionError, match="closed"):
-        body.read_document(300_000, PATIENT)
+        body.read_document(300_000, DocumentDeadline(30, 30))
 
 
 @pytest.mark.parametrize("kind", FRAMINGS)
@@ -67,5 +66,5 @@ def test_a_stall_before_the_deadline(kind: str, line: Line, monkeypatch: pytest.
 def test_a_document_counts_for_the_rate_limit(kind: str) -> None:
     limits = HostLimits((RateLimit(1e9),))
     body = LimitedBody(connection_to(WHOLE[kind]), FRAMINGS[kind], 30, limits)
-    assert body.read_document(300_000, PATIENT) == (b"x" * 300_000, True)
+    assert body.read_document(300_000, DocumentDeadline(30, 30)) == (b"x" * 300_000, True)
     assert limits.limits[0]._free > 0
