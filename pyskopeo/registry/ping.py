@@ -21,18 +21,19 @@ from ..errors import (
     UnsafeAddress,
 )
 from ..fast_dataclass import dataclass
-from ..http.httpx_import import httpx
+from ..http.messages import Response
 from ..http.origin import Origin
 from ..streams.concurrency import SingleFlight
 from .error_response import error_from_response
 from .redirects import redirect_target
+from .whole_posts import WholePosts
 
 if TYPE_CHECKING:
     from ..http.retry import Retry
     from ..http.tls import Trust
     from ..model.events import Event
 
-Get: TypeAlias = Callable[[str], Awaitable[httpx.Response]]
+Get: TypeAlias = Callable[[str], Awaitable[Response]]
 KEEPS_SIGNATURES = "x-registry-supports-signatures"
 """The header of a registry that keeps signatures; its value is 1 then."""
 # Redirects included.
@@ -77,11 +78,13 @@ class Pings:
     """The responses of registries to ``GET /v2/``, requested once each for all sessions that share this object.
 
     ``get`` sends a GET for a URL, without credentials, and raises `NetworkError`. ``keep_signatures`` are the origins
-    that were asked besides whether they keep signatures, and their answers.
+    that were asked besides whether they keep signatures, and their answers; ``whole_posts`` is what is known of their
+    uploads.
     """
 
     def __init__(self) -> None:
         self.keep_signatures: dict[Origin, bool] = {}
+        self.whole_posts = WholePosts()
         self._schemes: SingleFlight[tuple[str, Trust], str] = SingleFlight()
         self._broken: dict[tuple[str, Trust], Ping] = {}
         self._responses: SingleFlight[tuple[str, Trust], Ping] = SingleFlight()
@@ -141,13 +144,13 @@ async def _request(url: str, get: Get) -> Ping:
     return Ping(
         response.status_code,
         tuple(response.headers.get_list("www-authenticate")) if response.status_code == 401 else (),
-        response.extensions.get("peer") or "",
+        response.peer,
         response.headers.get("retry-after"),
         keeps_signatures=response.headers.get(KEEPS_SIGNATURES) == "1",
     )
 
 
-def _target_within_origin(url: str, response: httpx.Response) -> str:
+def _target_within_origin(url: str, response: Response) -> str:
     try:
         target = redirect_target(url, response)
     except UnsafeAddress:
