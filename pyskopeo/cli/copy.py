@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import replace
 
+from ..fast_dataclass import replace
 from ..transports import TRANSPORTS
 from .access_options import AUTHFILE, RESUME, access_flags
 from .command import Command

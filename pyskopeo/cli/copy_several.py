@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from ..fast_dataclass import replace
 from ..model.events import CopyFinished
 from .copy_result import CopyNames
 from .log import emit_notice

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import prefix_errors
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..transports import parse_image_name
 from .access_options import AUTHFILE, AccessOptions, access_flags
 from .flags import Flag, Parsed, boolean, byte_count

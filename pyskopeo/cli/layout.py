@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidName
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..http.printable import escaped_line
 from .access_options import AUTHFILE, RESUME, AccessOptions, registry_flags, shared_blob_dir
 from .command import Command, CommandGroup, program

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..model.events import Event, Warned
 from .access_options import AUTHFILE, AccessOptions
 from .flags import Flag, Parsed, UsageError, duration

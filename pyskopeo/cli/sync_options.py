@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from ..access import cache_directory
 from ..config.home import home_directory
 from ..engine.plan import Form
 from ..engine.selection import Selection
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from .access_options import AccessOptions
 from .cluster_flags import check_cluster_flags
 from .command import program

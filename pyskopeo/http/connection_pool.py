@@ -11,11 +11,10 @@ import time
 from collections import defaultdict
 from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 
 from ..errors import ConnectionFailed, NetworkError
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..streams.cancellation import Cancelled, on_cancel
 from .connect import Connector, request_target
 from .connection import Connection

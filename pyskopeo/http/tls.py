@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..config import certificates
 from ..errors import InvalidInput
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from .authorities import Warn, check_default_file, load_directory, load_file, warn_once
 
 if TYPE_CHECKING:

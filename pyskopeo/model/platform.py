@@ -9,11 +9,10 @@ from __future__ import annotations
 import platform as host
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 from ..errors import InvalidContent, InvalidInput
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..gocompat.field_names import FieldNames
 
 _MACHINES = {

@@ -8,10 +8,9 @@ as by Docker and skopeo: the default registry is docker.io, a single path compon
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 from ..errors import InvalidDigest, InvalidName
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from .digest import Digest
 
 DOCKER_HUB = "docker.io"

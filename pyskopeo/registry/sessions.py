@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Self, cast
 
+from ..fast_dataclass import replace
 from ..http.connect import Connector
 from ..http.origin import Origin
 from ..http.transport import HTTPTransport
