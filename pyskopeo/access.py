@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .config.policy import Policy
     from .config.registries import Registries
     from .config.registries_d import RegistriesD
+    from .http.preconnection import Preconnection
     from .http.rate_limit import RateLimits
     from .model.reference import Reference
     from .registry.ping import Pings
@@ -36,6 +37,14 @@ class Connections(Protocol):
 
     def session(self, reference: Reference, access: Access) -> object:
         """Return the `registry.session.Session` for a repository, always the same one."""
+        ...
+
+
+class Preconnections(Protocol):
+    """Connections that were opened in advance; `registry.preconnections.Preconnections` implements it."""
+
+    def take(self, reference: Reference, access: Access) -> Preconnection | None:
+        """Return the one to the registry of ``reference``, reached as ``access`` says, and forget it."""
         ...
 
 
@@ -84,6 +93,7 @@ class Network:
     ``client`` replaces pyskopeo's own HTTP client for registries, for example in tests; it has its own proxies and
     certificates. ``connections`` are shared by images that are copied together; None: each copy has its own. ``pings``
     are the answers of registries to ``GET /v2/``, shared by both sides of a copy; None: each side has its own.
+    ``preconnections`` are connections that were opened before they are needed, and are used first.
     """
 
     retry: Retry = field(default_factory=Retry)
@@ -100,6 +110,7 @@ class Network:
     connections: Connections | None = None
     pings: Pings | None = None
     offline: bool = False
+    preconnections: Preconnections | None = None
 
     def check_online(self, what: str) -> None:
         """Raise `Offline` unless requests are allowed; ``what`` is the operation that needs one."""

@@ -1,4 +1,4 @@
-# Functions for sid_skopeo and sid_root: packages of Debian sid, downloaded from this machine's own mirror and verified
+# Functions for sid_skopeo, sid_crane and sid_root: packages of Debian sid, downloaded from this machine's own mirror and verified
 # with this machine's keys; nothing of the machine is changed. To be sourced after common.sh.
 
 peers=$root/.peers
@@ -32,10 +32,37 @@ sid_download() {
     -o Dir::Cache="$lists/cache" -o Dir::Cache::archives="$directory"
     -o APT::Sandbox::User="$(id -un)" -o Acquire::Languages=none -o Acquire::GzipIndexes=true
   )
-  # Both scripts run one after the other: the second one uses the list of packages of the first.
+  # These scripts run one after the other: the others use the list of packages of the first.
   if [ -z "$(find "$lists/updated" -mmin -60 2>/dev/null)" ]; then
     "${apt[@]}" update >&2 || fail "apt-get cannot read the packages of sid"
     touch "$lists/updated"
   fi
   "${apt[@]}" --download-only install "$@" >&2 || fail "apt-get cannot download $* of sid"
+}
+
+# sid_unpack_programs DIRECTORY ARCHIVES PROGRAM...: download the packages that are named like programs into ARCHIVES, and
+# unpack these programs into DIRECTORY/sid, with the libraries that they need. DIRECTORY/bin/PROGRAM runs each.
+sid_unpack_programs() {
+  local directory=$1 archives=$2 package program loader
+  shift 2
+  mkdir -p "$directory"/{all,sid,bin}
+  sid_download "$archives" "$@"
+  for package in "$archives"/*.deb; do
+    dpkg-deb --extract "$package" "$directory/all"
+  done
+  for program in "$@"; do
+    mv "$directory/all/usr/bin/$program" "$directory/sid/"
+  done
+  mv "$(dirname "$(find "$directory/all/usr/lib" -name libc.so.6)")" "$directory/sid/lib"
+  rm -rf "$directory/all"
+  loader=$(cd "$directory/sid" && echo lib/ld-linux*.so.*)
+  # Through their own loader, and so with their own libraries, they see this machine's files.
+  for program in "$@"; do
+    cat >"$directory/bin/$program" <<END
+#!/bin/sh
+sid=\${0%/*}/../sid
+exec "\$sid/$loader" --argv0 $program --inhibit-cache --library-path "\$sid/lib" "\$sid/$program" "\$@"
+END
+    chmod 755 "$directory/bin/$program"
+  done
 }

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 # Images that are open at once: one is written, the manifests of the others are read meanwhile.
 _AT_ONCE = 4
+_PLANNED_AT_ONCE = 16  # in a dry run
 
 
 async def copy_images(
@@ -118,7 +119,7 @@ class _Run:
         """Append the result of each image to ``results``, in order; the first failure cancels the rest."""
         from anyio import Semaphore, create_task_group
 
-        room = Semaphore(_AT_ONCE)
+        room = Semaphore(_PLANNED_AT_ONCE if self._options.dry_run else _AT_ONCE)
         turn: Turn | None = None
 
         async def copy_one(source: ImageReference, names: tuple[Reference, ...], turn: Turn) -> None:

@@ -12,6 +12,7 @@ from ..credentials.authfile import Credentials
 from ..errors import InvalidInput
 from ..fast_dataclass import dataclass, replace
 from ..model.events import Report
+from .early_access import EarlyAccess
 from .flags import Flag, Parsed, UsageError, age, boolean, utf8
 from .log import log
 from .network_options import NETWORK, NetworkOptions
@@ -161,7 +162,7 @@ class AccessOptions:
     ``tls_verify`` is None if neither true nor false was asked for. ``scratch`` is the directory for
     temporary files, ``shared_blobs`` that of ``oci:`` layouts, ``store`` that of the content store: None is the
     default, "" none. ``resume`` and ``partial_age`` are those of `Storage`, None for a command that writes no blobs.
-    ``accept_all`` is ``--insecure-policy``.
+    ``accept_all`` is ``--insecure-policy``. ``early`` holds the access that was needed before the command began.
     """
 
     network: NetworkOptions
@@ -179,6 +180,7 @@ class AccessOptions:
     policy: str | None
     require_signed: bool
     accept_all: bool
+    early: EarlyAccess = field(default_factory=EarlyAccess, repr=False, compare=False)
 
     @classmethod
     def of(cls, parsed: Parsed, prefix: str = "") -> AccessOptions:
@@ -219,6 +221,11 @@ class AccessOptions:
 
     def access(self, report: Report) -> Access:
         """Return the access that the environment and these options give, with events sent to ``report``."""
+        early = self.early.take(report)
+        return self.new_access(report) if early is None else replace(early, report=report)
+
+    def new_access(self, report: Report) -> Access:
+        """Return the same as `access`, made anew."""
         base = Access.from_environ(
             os.environ,
             report=report,

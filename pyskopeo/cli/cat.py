@@ -59,4 +59,5 @@ COMMAND = Command(
     flags=FILES,
     read=CatOptions.of,
     run=run,
+    visits=lambda options: options.files.visits,
 )

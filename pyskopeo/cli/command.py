@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from .. import __version__
 from ..errors import PyskopeoError
 from ..fast_dataclass import dataclass
 from .flags import Flag, Parsed, UsageError, boolean, duration
+
+if TYPE_CHECKING:
+    from .preconnect import Visit
 
 # The version of skopeo whose flags and messages are followed, for scripts that parse `skopeo --version`.
 SKOPEO = "1.22.0"
@@ -32,7 +35,8 @@ class Command(Generic[Options]):
     for the commands for which it has one of their own. ``error_code`` is the exit code of errors that have none of
     their own; another one than 1 for a command that says something with that. ``beyond`` is what the description goes
     on with where the program is not called skopeo. ``instead`` is the name of a flag that is given instead of the
-    arguments, "" without one.
+    arguments, "" without one. ``visits`` are the images that the command begins with, so that connections to their
+    registries can be opened in advance; None where that is not done.
     """
 
     name: str
@@ -47,6 +51,7 @@ class Command(Generic[Options]):
     error_code: int = 1
     beyond: str = ""
     instead: str = ""
+    visits: Callable[[Options], Iterable[Visit]] | None = None
 
     @property
     def whole_description(self) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from contextlib import ExitStack
 
-from ..fast_dataclass import replace
 from ..transports import TRANSPORTS
 from .access_options import AUTHFILE, RESUME, access_flags
 from .command import Command
 from .content_flags import LAYERS, PLAN_JSON, REUSE
-from .copy_options import CopyOptions, reading_access
+from .copy_options import CopyOptions, engine_options, reading_access, writing_access
 from .copy_result import CopyNames
 from .encryption_flags import ENCRYPTION
 from .flags import Flag, boolean, integer, listed
@@ -17,6 +18,7 @@ from .format_flags import FORM
 from .layout_output_flags import LAYOUT_OUTPUT
 from .network_options import NETWORK, RANGES
 from .platform_flags import CHOOSING, COMMON_PLATFORMS
+from .preconnect import Visit
 from .progress import PROGRESS, reporting
 from .receipt_flag import RECEIPT, recording, write_receipt
 from .referrer_flags import REFERRERS
@@ -64,6 +66,16 @@ _FLAGS = (
 )  # fmt: skip
 
 
+def visits(options: CopyOptions) -> Iterator[Visit]:
+    """Yield the images of a copy, unless what it needs may be at the destination."""
+    source, destination = options.sources[0], options.destination
+    pinned = source.reference is not None and source.reference.digest is not None
+    if pinned and destination.transport in ("dir", "oci") and os.path.exists(destination.details.partition(":")[0]):
+        return
+    yield Visit(source, options.source_access, judged=True)
+    yield Visit(destination, options.destination_access, reading=False)
+
+
 async def run(options: CopyOptions) -> int:
     """Copy the image, or print the plan for it; then write the digest file and the receipt."""
     if len(options.sources) > 1:
@@ -82,7 +94,7 @@ async def run(options: CopyOptions) -> int:
         ExitStack() as stack,
     ):
         reading = reading_access(options, report)
-        writing = replace(options.destination_access.access(report), writing=options.writing)
+        writing = writing_access(options, report)
         if split:
             from .split_copy import sharing_files, split_copied
 
@@ -91,11 +103,7 @@ async def run(options: CopyOptions) -> int:
         result = await engine.copy(
             source,
             options.destination,
-            engine.CopyOptions(
-                options.selection, options.form, options.jobs, options.dry_run, options.layers,
-                output.wrap(options.destination), signers, options.signing.identity,
-                options.referrers,
-            ),
+            engine_options(options, signers, options.destination),
             source_access=reading,
             destination_access=writing,
             report=report,
@@ -134,12 +142,17 @@ COMMAND = Command(
         "pyskopeo copy --all --keep-name docker://alpine:3.20 oci-archive:alpine.tar",
         "pyskopeo copy oci:app:1.4 docker://registry.example.com/team/app:1.4",
         "pyskopeo copy --platform linux/arm64 --dry-run docker://alpine docker-daemon:alpine:latest",
+        "pyskopeo copy --dry-run docker://alpine:3.20 docker://redis:7 oci:images",
     ),
     flags=_FLAGS,
     beyond=(
         "Several images go into one docker-archive:PATH, as docker save puts them there: each keeps its name, and\n"
-        "layers that they share are stored once. The other way round it is sync --src docker-archive."
+        "layers that they share are stored once. The other way round it is sync --src docker-archive.\n\n"
+        "With --dry-run several images go with any destination. Each is planned as if it was the only one, and is a\n"
+        "row of the table, or with --json a line. One that cannot be planned does not stop the others, and the exit\n"
+        "code is that of the first error."
     ),
     read=CopyOptions.of,
     run=run,
+    visits=visits,
 )

@@ -27,7 +27,9 @@ from .referrer_flags import wanted_referrers
 from .signing_flags import SigningOptions
 
 if TYPE_CHECKING:
+    from ..engine.run import CopyOptions as EngineOptions
     from ..model.referrer import WantedReferrers
+    from ..signatures.signer import Signer
 
 _FOR_ONE = ("additional-tag", "digestfile", "receipt")
 
@@ -36,13 +38,13 @@ _FOR_ONE = ("additional-tag", "digestfile", "receipt")
 class CopyOptions:
     """The options of ``copy``.
 
-    Several ``sources`` have one ``docker-archive:`` as their destination. ``jobs`` is the maximum number of blobs in
-    parallel, None: the default. ``steps`` is whether standard output is for skopeo's lines, ``json`` whether the plan
-    of a dry run is printed as JSON.
+    There is a destination for each source: several sources have one ``docker-archive:`` in common, or, in a dry run,
+    any destination. ``jobs`` is the maximum number of blobs in parallel, None: the default. ``steps`` is whether
+    standard output is for skopeo's lines, ``json`` whether the plan of a dry run is printed as JSON.
     """
 
     sources: tuple[ImageReference, ...]
-    destination: ImageReference
+    destinations: tuple[ImageReference, ...]
     selection: Selection
     form: Form
     writing: Writing
@@ -60,21 +62,28 @@ class CopyOptions:
     receipt: Path | None
     referrers: WantedReferrers | None
 
+    @property
+    def destination(self) -> ImageReference:
+        """The destination of the first source."""
+        return self.destinations[0]
+
     @classmethod
     def of(cls, parsed: Parsed) -> CopyOptions:
         """Read the options; raises `InvalidInput`."""
         additional_tags = parsed.repeated("additional-tag", str)
         *sources, destination = _parse_names(parsed.arguments, additional_tags)
-        if len(sources) > 1:
-            _check_several(parsed, destination)
-        elif parsed.get("keep-name", bool):
-            destination = _with_name_of(sources[0], destination, required="keep-name" in parsed.given)
         dry_run = parsed.get("dry-run", bool)
+        if len(sources) > 1:
+            _check_several(parsed, destination, dry_run=dry_run)
+        destinations = [destination] * len(sources)
+        if parsed.get("keep-name", bool) and not (len(sources) > 1 and destination.transport == "docker-archive"):
+            required = "keep-name" in parsed.given
+            destinations = [_with_name_of(source, destination, required=required) for source in sources]
         selection = _selection(parsed)
         output = LayoutOutput.of(parsed, destination.image_name, several=selection.mode != "system")
         return cls(
             sources=tuple(sources),
-            destination=destination,
+            destinations=tuple(destinations),
             selection=selection,
             form=with_encryption(output.form(form(parsed, parsed.arguments[-1])), parsed),
             output=output,
@@ -105,6 +114,24 @@ def reading_access(options: CopyOptions, report: Report) -> Access:
     """Return the settings of the source, with the limit for decompressed layers."""
     access = options.source_access.access(report)
     return replace(access, storage=replace(access.storage, max_inflated=options.form.max_inflated))
+
+
+def writing_access(options: CopyOptions, report: Report) -> Access:
+    """Return the settings of the destination."""
+    return replace(options.destination_access.access(report), writing=options.writing)
+
+
+def engine_options(
+    options: CopyOptions, signers: tuple[Signer, ...], destination: ImageReference | None = None
+) -> EngineOptions:
+    """Return the options of one copy; with a ``destination``, a layout, for the profile that is asked for."""
+    from ..engine.run import CopyOptions as EngineOptions
+
+    return EngineOptions(
+        options.selection, options.form, options.jobs, options.dry_run, options.layers,
+        None if destination is None else options.output.wrap(destination), signers, options.signing.identity,
+        options.referrers,
+    )  # fmt: skip
 
 
 def _parse_names(names: Sequence[str], tags: Sequence[str]) -> list[ImageReference]:
@@ -178,9 +205,9 @@ def _jobs(parsed: Parsed) -> int | None:
     return jobs or None
 
 
-def _check_several(parsed: Parsed, destination: ImageReference) -> None:
-    """Raise `UsageError` and `InvalidInput` unless several images can be copied to ``destination``."""
-    if destination.transport != "docker-archive":
+def _check_several(parsed: Parsed, destination: ImageReference, *, dry_run: bool) -> None:
+    """Raise `UsageError` and `InvalidInput` unless several images can be copied to ``destination``, or planned."""
+    if destination.transport != "docker-archive" and not dry_run:
         raise InvalidInput(
             f"{len(parsed.arguments) - 1} images are copied into one docker-archive:PATH, not to "
             f"{destination.image_name}: see sync for registries, directories and layouts"

@@ -7,7 +7,6 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from ..fast_dataclass import replace
 from ..model.events import CopyFinished
 from .copy_result import CopyNames
 from .log import emit_notice
@@ -24,34 +23,26 @@ if TYPE_CHECKING:
     from .copy_options import CopyOptions
 
 async def run_several(options: CopyOptions) -> int:
-    """Copy the images, or print the plan for each."""
+    """Copy the images, or print what a copy of each would do."""
+    if options.dry_run:
+        from .dry_run_several import plan_images
+
+        return await plan_images(options)
     from ..api.several_images import copy_into_archive
-    from ..engine.run import CopyOptions as EngineOptions
-    from .copy_options import reading_access
+    from .copy_options import engine_options, reading_access, writing_access
 
     with _ReportInTurn(options) as report:
         reading = reading_access(options, report.of_registries)
-        writing = replace(options.destination_access.access(report.of_registries), writing=options.writing)
+        writing = writing_access(options, report.of_registries)
         results = await copy_into_archive(
             options.sources,
             options.destination,
-            EngineOptions(
-                options.selection, options.form, options.jobs, options.dry_run, options.layers,
-                signers=options.signing.signers(writing), sign_identity=options.signing.identity,
-                referrers=options.referrers,
-            ),
+            engine_options(options, options.signing.signers(writing)),
             source_access=reading,
             destination_access=writing,
             report=report,
-        )  # fmt: skip
-    if options.dry_run:
-        from .plan_view import print_dry_run
-
-        for source, result in zip(options.sources, results, strict=True):
-            if not options.json:
-                print(f"{escape(source.image_name)}:")
-            print_dry_run(result, source, options.destination, reading, as_json=options.json)
-    elif options.progress in ("auto", "bars", "plain"):
+        )
+    if options.progress in ("auto", "bars", "plain"):
         emit_notice(f"Wrote {escape(options.destination.image_name)}: {quantity(len(results), 'image')}")
     return 0
 

@@ -10,6 +10,7 @@ from .command import Command, program
 from .flags import Flag, Parsed, boolean
 from .log import emit_notice
 from .network_options import NETWORK
+from .preconnect import visits_of
 from .progress import warnings_only
 from .quantities import size
 
@@ -113,4 +114,5 @@ COMMAND = Command(
     ),
     read=DeleteOptions.of,
     run=run,
+    visits=lambda options: visits_of(options.image, options.access, reading=False),
 )

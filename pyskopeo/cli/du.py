@@ -114,4 +114,5 @@ COMMAND = Command(
     ),
     read=DuOptions.of,
     run=run,
+    visits=lambda options: options.files.visits,
 )  # fmt: skip

@@ -58,4 +58,5 @@ COMMAND = Command(
     flags=(PATHS, *FILES),
     read=ExportOptions.of,
     run=run,
+    visits=lambda options: options.files.visits,
 )

@@ -114,4 +114,5 @@ COMMAND = Command(
     ),
     read=ExtractOptions.of,
     run=run,
+    visits=lambda options: options.files.visits,
 )  # fmt: skip

@@ -11,6 +11,7 @@ from .access_options import AUTHFILE, AccessOptions, access_flags
 from .flags import Flag, Parsed, boolean, byte_count
 from .network_options import NETWORK, RANGES
 from .platform_flags import CHOOSING, chosen_image
+from .preconnect import visits_of
 from .progress import warnings_only
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ..access import Access
     from ..engine.verification import Advance
     from ..model.choice import Choice
+    from .preconnect import Visit
 
 PATHS = Flag("path", "only files that match GLOB, and what is in such directories: * and ? match no slash, ** matches "
              "any; can be repeated", value="GLOB", read=lambda text: [text], repeat=True, group="files")  # fmt: skip
@@ -61,6 +63,11 @@ class FilesOptions:
             parsed.get("quiet", bool),
             AccessOptions.of(parsed),
         )
+
+    @property
+    def visits(self) -> tuple[Visit, ...]:
+        """The image, for `Command.visits`."""
+        return visits_of(self.name, self.access_options, judged=True)
 
     def showing_progress(self) -> AbstractContextManager[Advance]:
         """Show a bar on a terminal while layers are read."""

@@ -13,6 +13,7 @@ from .flags import Flag, boolean, utf8
 from .inspect_options import InspectOptions
 from .network_options import NETWORK
 from .platform_flags import CHOOSING
+from .preconnect import Visit
 from .progress import warnings_only
 from .standard_streams import write_bytes
 
@@ -86,4 +87,5 @@ COMMAND = Command(
     flags=_FLAGS,
     read=InspectOptions.of,
     run=run,
+    visits=lambda options: (Visit(options.images[0].reference, options.access),),
 )

@@ -11,6 +11,7 @@ from ..gocompat.go_json import dumps
 from ..streams.concurrency import work_off
 from .inspect_reading import read_shown
 from .log import log
+from .ordered_output import OrderedOutput
 
 if TYPE_CHECKING:
     from ..access import Access
@@ -30,40 +31,36 @@ async def inspect_images(options: InspectOptions, access: Access) -> int:
     async with SharedConnections() as connections:
         shared = replace(access, network=replace(access.network, connections=connections))
         printer = _Printer(options)
+        output: OrderedOutput[Shown | PyskopeoError] = OrderedOutput(printer.show)
 
         async def inspect(one: tuple[int, NamedImage]) -> None:
             position, image = one
             try:
                 async with image.open(shared) as (source, root):
-                    printer.put(position, await read_shown(source, root, image, options))
+                    output.put(position, await read_shown(source, root, image, options))
             except PyskopeoError as error:
-                printer.put(position, error)
+                output.put(position, error)
 
         await work_off(list(enumerate(options.images)), inspect, at_once=_IMAGES_AT_ONCE)
     return printer.exit_code
 
 
 class _Printer:
-    """Prints results in the order of the images as soon as those before them are there."""
+    """Prints the results, and remembers the exit code of the first error."""
 
     def __init__(self, options: InspectOptions) -> None:
         self._options = options
-        self._waiting: dict[int, Shown | PyskopeoError] = {}
-        self._next = 0
         self.exit_code = 0
 
-    def put(self, position: int, result: Shown | PyskopeoError) -> None:
-        """Add the result of the image at ``position``, from 0, and print what is complete up to there."""
-        self._waiting[position] = result
-        while self._next in self._waiting:
-            found, image = self._waiting.pop(self._next), self._options.images[self._next]
-            try:
-                if isinstance(found, PyskopeoError):
-                    raise found
-                self._print(image.name, found, first=not self._next)
-            except PyskopeoError as error:  # also one of the template, about a field that this image does not have
-                self._print_error(image.name, error)
-            self._next += 1
+    def show(self, position: int, result: Shown | PyskopeoError) -> None:
+        """Print the result of the image at ``position``, from 0."""
+        name = self._options.images[position].name
+        try:
+            if isinstance(result, PyskopeoError):
+                raise result
+            self._print(name, result, first=not position)
+        except PyskopeoError as error:  # also one of the template, about a field that this image does not have
+            self._print_error(name, error)
         sys.stdout.flush()
 
     def _print(self, name: str, shown: Shown, *, first: bool) -> None:

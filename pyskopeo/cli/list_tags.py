@@ -16,6 +16,7 @@ from .command import Command
 from .flags import Parsed
 from .main import supervise
 from .network_options import NETWORK
+from .preconnect import visits_of
 from .progress import warnings_only
 from .regex_timeout import bounded
 from .tag_flags import FILTERS, sort_flag, tag_filter
@@ -85,4 +86,5 @@ COMMAND = Command(
     flags=_FLAGS,
     read=ListTagsOptions.of,
     run=run,
+    visits=lambda options: visits_of(options.name, options.access),
 )

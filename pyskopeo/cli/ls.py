@@ -144,4 +144,5 @@ COMMAND = Command(
     ),
     read=LsOptions.of,
     run=run,
+    visits=lambda options: options.files.visits,
 )  # fmt: skip

@@ -14,6 +14,7 @@ from ..errors import InvalidInput, PyskopeoError, StorageFailed, first_error
 from .command import GLOBAL, VERSION, Command, CommandGroup, is_command, load_command, program, version_line
 from .flags import Flag, Parsed, UnknownFlag, UsageError, parse
 from .log import debugging, emit, emit_notice, log, set_debugging
+from .preconnect import preconnected
 from .standard_streams import flush_standard_streams, prepare_standard_streams, print_styled
 
 _STOPS_AT_ONCE = 0.3  # seconds
@@ -61,12 +62,13 @@ def main(words: Sequence[str]) -> int:
         if invocation is None:
             return 0
         command, options, seconds = invocation
-        outcome = command.run(options)
-        if isinstance(outcome, int):
-            return outcome
-        import anyio
+        with preconnected(() if command.visits is None else command.visits(options)):
+            outcome = command.run(options)
+            if isinstance(outcome, int):
+                return outcome
+            import anyio
 
-        return anyio.run(supervised, outcome, seconds)
+            return anyio.run(supervised, outcome, seconds)
     except PyskopeoError as error:
         log("fatal", str(error))
         return error.exit_code

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..model.descriptor import platform_json
@@ -36,7 +36,7 @@ def print_dry_run(
 ) -> None:  # fmt: skip
     """Print the result of a dry run to standard output, as a table or as JSON; ``signers`` would sign the image."""
     if as_json:
-        _print_json(result, source, destination, source_access, signers)
+        print_json(dry_run_document(result, source, destination, source_access, signers))
     else:
         _print_table(result.plan, result.placements, result.referrers, signers)
 
@@ -63,13 +63,18 @@ def _print_table(
         print(f"layers are decompressed on the way, to at most {size(plan.max_inflated)} in total (--max-inflated)")
     if plan.converted:
         print(f"converted: the image's digest changes from {plan.source}")
-    sums = [f"{quantity(plan.images, 'image')}, {_sum(descriptors)}"]
+    print(total_line(plan.images, [(blob.size, placements[blob.digest]) for blob in descriptors]))
+    sys.stdout.flush()
+
+
+def total_line(images: int, blobs: Collection[tuple[int, Placement]]) -> str:
+    """Return how many images there are and what becomes of their ``blobs``, which are sizes in bytes and placements."""
+    sums = [f"{quantity(images, 'image')}, {_sum([length for length, _ in blobs])}"]
     for placement in (Placement.WRITTEN, Placement.LINKED, Placement.MOUNTED):
-        those = [descriptor for descriptor in descriptors if placements[descriptor.digest] is placement]
+        those = [length for length, found in blobs if found is placement]
         if those or placement is Placement.WRITTEN:
             sums.append(f"{_STATES[placement]}: {_sum(those)}")
-    print("; ".join(sums))
-    sys.stdout.flush()
+    return "; ".join(sums)
 
 
 def _signatures(plan: Plan) -> list[tuple[Digest, str, int]]:
@@ -82,16 +87,16 @@ def _signatures(plan: Plan) -> list[tuple[Digest, str, int]]:
     ]
 
 
-def _sum(blobs: Sequence[Descriptor]) -> str:
-    total = sum(blob.size for blob in blobs)
-    return f"{quantity(len(blobs), 'blob')}, {size(total)} ({total} bytes)"
+def _sum(sizes: Sequence[int]) -> str:
+    total = sum(sizes)
+    return f"{quantity(len(sizes), 'blob')}, {size(total)} ({total} bytes)"
 
 
-def _print_json(
+def dry_run_document(
     result: CopyResult, source: ImageReference, destination: ImageReference, source_access: Access,
-    signers: Sequence[Signer],
-) -> None:  # fmt: skip
-    """Print the graph of a dry run as JSON: manifests, the root first, and blobs, with sizes and places."""
+    signers: Sequence[Signer] = (),
+) -> dict[str, Any]:  # fmt: skip
+    """Return the graph of a dry run as JSON: manifests, the root first, and blobs, with sizes and places."""
     plan, placements = result.plan, result.placements
     reference = source.reference
     endpoints = () if reference is None else source_access.registries().endpoints(reference)
@@ -103,7 +108,7 @@ def _print_json(
         {"manifest": str(digest), "format": format, "count": count} for digest, format, count in _signatures(plan)
     ]
     configs = {manifest.config.digest for manifest in manifests if manifest.config is not None}
-    print_json({
+    return {
         "source": source.image_name,
         "destination": destination.image_name,
         "sourceDigest": str(result.source_digest),
@@ -125,7 +130,7 @@ def _print_json(
         **({"signatures": copied} if copied else {}),
         **({"signers": [signer.called for signer in signers]} if signers else {}),
         **({"referrers": [_referrer(one) for one in result.referrers]} if result.referrers else {}),
-    })  # fmt: skip
+    }  # fmt: skip
 
 
 def _referrer(one: CopiedReferrer) -> dict[str, Any]:

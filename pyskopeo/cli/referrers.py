@@ -16,6 +16,7 @@ from .flags import Flag, Parsed, UsageError, boolean, utf8
 from .log import emit_notice
 from .network_options import NETWORK
 from .platform_flags import CHOOSING, chosen_image, is_chosen
+from .preconnect import visits_of
 from .progress import warnings_only
 from .quantities import size
 from .verification_view import print_json
@@ -148,4 +149,5 @@ COMMAND = Command(
     ),
     read=ReferrersOptions.of,
     run=run,
+    visits=lambda options: visits_of(options.name, options.access),
 )  # fmt: skip

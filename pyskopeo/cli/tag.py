@@ -8,6 +8,7 @@ from .command import Command
 from .flags import Parsed
 from .log import emit_notice
 from .network_options import NETWORK
+from .preconnect import visits_of
 from .progress import warnings_only
 
 
@@ -53,4 +54,5 @@ COMMAND = Command(
     flags=(AUTHFILE, *registry_flags(), *NETWORK),
     read=TagOptions.of,
     run=run,
+    visits=lambda options: visits_of(options.image, options.access, reading=False),
 )

@@ -14,6 +14,7 @@ from .html_flag import HTML, check_page, html_path, write_page
 from .log import emit_notice, log
 from .network_options import NETWORK
 from .platform_flags import CHOOSING, chosen_image, is_chosen
+from .preconnect import visits_of
 from .progress import warnings_only
 from .quantities import quantity
 from .verification_view import print_json
@@ -97,4 +98,5 @@ COMMAND = Command(
     ),
     read=TreeOptions.of,
     run=run,
+    visits=lambda options: visits_of(options.name, options.access),
 )

@@ -14,6 +14,7 @@ from .flags import Flag, Parsed, boolean
 from .log import log
 from .network_options import NETWORK
 from .platform_flags import CHOOSING, chosen_image, is_chosen, refuse_choice
+from .preconnect import visits_of
 from .progress import warnings_only
 from .signature_flags import SIGNATURE_CHECKS, read_signature_checks
 from .verification_view import print_json, print_report, verifying
@@ -156,4 +157,5 @@ COMMAND = Command(
     ),
     read=VerifyOptions.of,
     run=run,
+    visits=lambda options: visits_of(options.name, options.access),
 )  # fmt: skip

@@ -115,7 +115,8 @@ class _LazyInit:
         if instance is None:
             return self._compile()
         self._made += 1
-        if self._made < _COMPILED_AT:
+        # `inspect.signature` binds it to the class since Python 3.13.
+        if self._made < _COMPILED_AT and not isinstance(instance, type):
             return lambda *values, **named: self._fill(instance, values, named)
         bound: Callable[..., None] = self._compile().__get__(instance, owner)
         return bound

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Collection
 from contextlib import suppress
 from functools import partial
+from typing import TYPE_CHECKING
 
 from ..errors import ConnectionFailed, NetworkError
 from ..fast_dataclass import dataclass, replace
@@ -26,6 +27,9 @@ from .response_body import ResponseBody
 from .response_head import Framing, InvalidResponse, framing
 from .streamed_body import StreamedBody
 from .time_limits import DocumentDeadline, ResponseTimeouts, TooSlow
+
+if TYPE_CHECKING:
+    from .preconnection import Preconnection
 
 # Bytes. Bodies up to this size are read together with the head of their response.
 _PREFETCH = 16 * 1024
@@ -75,11 +79,13 @@ class ConnectionPool:
 
     Bodies of known length up to ``prefetch`` bytes are read together with the head of their response, so that the
     request fails if the body is incomplete; None reads no body. A connection is closed after a request with the
-    header ``Connection: close``.
+    header ``Connection: close``. The first request for the origin of a ``preconnection`` is sent on that.
     """
 
-    def __init__(self, connector: Connector, *, prefetch: int | None = _PREFETCH) -> None:
-        self.connector, self._prefetch = connector, prefetch
+    def __init__(
+        self, connector: Connector, *, prefetch: int | None = _PREFETCH, preconnection: Preconnection | None = None
+    ) -> None:
+        self.connector, self._prefetch, self._preconnection = connector, prefetch, preconnection
         self._idle: defaultdict[Route, list[tuple[Connection, float]]] = defaultdict(list)
         self._lock = threading.Lock()
         self._closed = False
@@ -92,7 +98,7 @@ class ConnectionPool:
         """
         route = request.route
         while True:
-            reused = self._idle_connection(route)
+            reused = self._idle_connection(route) or self._preconnected(request)
             connection = reused or self.connector.open(route.origin, reach=route.reach)
             try:
                 # This ends before the connection is closed or handed over: see `exchange`.
@@ -156,6 +162,13 @@ class ConnectionPool:
                 return connection
             connection.close()
 
+    def _preconnected(self, request: Request) -> Connection | None:
+        """Return the connection that was opened in advance, once, as an idle one; raises what opening it has raised."""
+        found, route = self._preconnection, request.route
+        if found is None or route != Route(found.origin) or request.method not in _SAFE_METHODS:
+            return None
+        return found.take()
+
     def release(self, route: Route, exchange: Exchange) -> None:
         """Return a connection to the pool if its response was read to the end; close it otherwise."""
         if exchange.body.reusable:
@@ -171,6 +184,8 @@ class ConnectionPool:
             self._closed = True
             connections = [connection for idle in self._idle.values() for connection, _ in idle]
             self._idle.clear()
+        if self._preconnection is not None:
+            self._preconnection.close()
         for connection in connections:
             connection.close()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from functools import partial
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -23,17 +24,22 @@ from .origin import Origin
 from .proxy_router import ProxyRouter
 from .request_body import RequestBody
 
+if TYPE_CHECKING:
+    from .preconnection import Preconnection
+
 _CHUNK = 64 * 1024
 
 
 class HTTPTransport(ConnectionPool, httpx.AsyncBaseTransport):
     """A `ConnectionPool` as a transport of httpx. Raises pyskopeo's own errors, not httpx's.
 
-    ``requests`` is the maximum number of concurrent requests.
+    ``requests`` is the maximum number of concurrent requests, ``preconnection`` that of a `ConnectionPool`.
     """
 
-    def __init__(self, connector: Connector, *, requests: int = 64) -> None:
-        super().__init__(connector)
+    def __init__(
+        self, connector: Connector, *, requests: int = 64, preconnection: Preconnection | None = None
+    ) -> None:
+        super().__init__(connector, preconnection=preconnection)
         self._other_proxies = ProxyRouter(
             connector.context, connector.connect_timeout + connector.response_timeout, connector.rate_limits
         )

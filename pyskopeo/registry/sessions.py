@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Self, cast
 
 from ..fast_dataclass import replace
-from ..http.connect import Connector
-from ..http.origin import Origin
 from ..http.transport import HTTPTransport
-from ..model.events import Warned
 from ..model.reference import Reference
+from .connectors import connector_for, endpoint_access
 from .ping import Pings
 from .session import SendRequest, Session
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable
     from types import TracebackType
 
@@ -31,8 +27,6 @@ if TYPE_CHECKING:
     from ..http.tls import Trust
     from ..model.events import Event
     from .mirrors import Endpoints
-
-_MIRROR_RETRIES = 1
 
 
 @asynccontextmanager
@@ -53,9 +47,9 @@ async def open_endpoints(
     async with AsyncExitStack() as stack:
         repositories = []
         for endpoint in _joined(groups):
-            endpoint_access = _access_for(endpoint, reference, access)
-            session = await stack.enter_async_context(_open(endpoint.reference, endpoint_access, "pull"))
-            repositories.append(Repository(endpoint.reference, session, endpoint_access.network.retry, session.report))
+            own = endpoint_access(endpoint, reference, access)
+            session = await stack.enter_async_context(_open(endpoint.reference, own, "pull"))
+            repositories.append(Repository(endpoint.reference, session, own.network.retry, session.report))
 
         def report(event: Event) -> None:
             for repository in repositories:
@@ -83,7 +77,7 @@ async def open_session(reference: Reference, access: Access, *, actions: str = "
     theirs, and stays open.
     """
     endpoint = access.registries().direct(reference)
-    async with _open(reference, _access_for(endpoint, reference, access), actions) as session:
+    async with _open(reference, endpoint_access(endpoint, reference, access), actions) as session:
         yield session
 
 
@@ -117,20 +111,6 @@ def share_pings(source: Access, destination: Access) -> tuple[Access, Access]:
 
 def _is_same_way(one: Network, other: Network) -> bool:
     return one.client is other.client and one.proxies == other.proxies
-
-
-def _access_for(endpoint: Endpoint, requested: Reference, access: Access) -> Access:
-    """Return ``access`` for one endpoint of ``requested``: its own TLS settings, credentials and retries."""
-    access = replace(access, trust=access.trust.with_insecure_default(insecure=endpoint.insecure))
-    if endpoint.reference.registry != requested.registry:
-        # Credentials on the command line are for the registry that the user named.
-        access = replace(access, keychain=access.keychain.without_explicit_credentials())
-    if endpoint.is_mirror:
-        # Few retries, because there is another endpoint.
-        retry = access.network.retry
-        retry = replace(retry, times=min(retry.times, _MIRROR_RETRIES))
-        access = replace(access, network=replace(access.network, retry=retry))
-    return access
 
 
 @asynccontextmanager
@@ -238,26 +218,7 @@ async def open_sender(reference: Reference, access: Access) -> AsyncIterator[Sen
 
 
 def _transport(reference: Reference, access: Access) -> HTTPTransport:
-    network = access.network
-    contexts: dict[bool, ssl.SSLContext] = {}
-    lock = threading.Lock()
-    registry = Origin.of(f"https://{reference.api_host}")
-
-    def warn(message: str) -> None:
-        access.report(Warned(message))
-
-    def context(origin: Origin) -> ssl.SSLContext:
-        own = origin == registry
-        with lock:
-            if own not in contexts:
-                contexts[own] = access.trust.context(reference.registry, client=own, warn=warn)
-            return contexts[own]
-
-    def proxy(origin: Origin) -> str | None:
-        return network.proxies.for_url(origin.scheme, origin.host, origin.port)
-
-    connector = Connector(
-        context, proxy, network.connect_timeout, network.stall_timeout, network.response_timeout,
-        rate_limits=network.rate_limits,
-    )  # fmt: skip
-    return HTTPTransport(connector)
+    early = access.network.preconnections
+    if early is not None and (found := early.take(reference, access)) is not None:
+        return HTTPTransport(found.connector, preconnection=found)
+    return HTTPTransport(connector_for(reference, access))

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass
 from enum import Enum
 
 from .libraries import LIBRARIES
 from .links import Link
-from .measure import Runs
+from .places import Place
 from .target import InitialState
-from .traffic import Traffic
 
 OURS = "pyskopeo"
 BEFORE = "before"  # another version of pyskopeo, with --against
 ONE_CONNECTION = "one connection"  # pyskopeo, without range requests in parallel
 WITHOUT_STORE = "no store"  # pyskopeo, without its content store
+ONE_BY_ONE = "one by one"  # pyskopeo, a command for each image
 # Contenders that run only where they are the baseline.
-VARIANTS = frozenset({ONE_CONNECTION, WITHOUT_STORE})
+VARIANTS = frozenset({ONE_CONNECTION, WITHOUT_STORE, ONE_BY_ONE})
+FLOOR = "floor"
+BEST = "best"  # as a baseline: the fastest of `PEERS` in that case
+# Kinds of jobs that write no image.
+_QUESTIONS = frozenset({"inspect", "inspect-all", "plan-all", "version"})
 
 
 class Unit(Enum):
@@ -46,11 +51,11 @@ class Case:
     kind: str
     limit: float
     unit: Unit = Unit.RATIO
-    baseline: str | None = "floor"
+    baseline: str | None = FLOOR
     tls: bool = False
     initial: InitialState = InitialState.EMPTY
     link: Link = Link.LOOPBACK
-    peak_limit_mib: int = 80
+    peak_limit_mib: int = 64
     no_requests: bool = False
     tag: str = "1"
     contenders: frozenset[str] | None = None
@@ -59,6 +64,15 @@ class Case:
     def counts_source(self) -> bool:
         """Whether the requests that reach the source registry are counted."""
         return self.no_requests or self.unit in (Unit.HEADS, Unit.SHARE, Unit.OTHER_BYTES)
+
+    def belongs_to(self, places: Collection[Place]) -> tuple[Place, ...]:
+        """Return where the case is measured, of several places: only at the last one if it hardly depends on that.
+
+        That is so where little is written, a slow link takes the time, or requests are counted; and of libraries.
+        """
+        timed = self.unit in (Unit.RATIO, Unit.MILLISECONDS) and self.link is not Link.NARROW
+        depends = timed and self.kind not in ("blobs", *_QUESTIONS)
+        return tuple(places) if depends else tuple(places)[-1:]
 
 
 def _start_up_case(
@@ -70,7 +84,7 @@ def _start_up_case(
 
 def _push_case(name: str, title: str, image: str, limit: float, link: Link = Link.LOOPBACK) -> Case:
     """Return a copy from registry to registry that is timed."""
-    return Case(name, title, image, "docker", limit, baseline="skopeo", link=link, peak_limit_mib=96)
+    return Case(name, title, image, "docker", limit, baseline=BEST, link=link, peak_limit_mib=96)
 
 
 def _request_case(name: str, title: str, image: str, unit: Unit, limit: float, initial: InitialState) -> Case:
@@ -80,7 +94,7 @@ def _request_case(name: str, title: str, image: str, unit: Unit, limit: float, i
 
 def _sync_case(name: str, title: str, limit: float, link: Link = Link.LOOPBACK) -> Case:
     """Return a sync of all images of a repository to directories."""
-    return Case(name, title, "small100", "sync", limit, baseline="skopeo", link=link)
+    return Case(name, title, "small100", "sync", limit, baseline=BEST, link=link)
 
 
 _VERSIONS = frozenset({OURS, BEFORE})
@@ -96,17 +110,22 @@ CASES = (
         contenders=_VERSIONS | {ONE_CONNECTION},
         link=Link.NARROW,
     ),
-    Case("many80-http", "80 small layers to `oci:`, http", "many80", "oci", 1.1),
-    Case("archive", "8 layers to `docker-archive:`", "layers8", "docker-archive", 0.25, baseline="skopeo"),
+    Case("many80-http", "80 layers of 2.5 MB to `oci:`, http", "many80", "oci", 1.00, baseline=BEST),
+    Case(
+        *("many80-far", "80 layers of 2.5 MB to `oci:`, 30 ms away", "many80", "oci", 0.80),
+        baseline=BEST,
+        link=Link.FAR,
+    ),
+    Case("archive", "8 layers to `docker-archive:`", "layers8", "docker-archive", 0.25, baseline=BEST),
     Case(
         *("zstd", "8 layers to `oci:`, recompressed with zstd", "layers8", "zstd", 0.70),
-        baseline="skopeo",
+        baseline=BEST,
         peak_limit_mib=128,
     ),
-    _start_up_case("again", "the same image to `oci:` again", "oci", 250, InitialState.IMAGE),
-    _push_case("push8", "8 layers, registry to registry", "layers8", 0.50),
-    _push_case("push80", "80 small layers, registry to registry", "many80", 0.80),
-    _push_case("push80-far", "80 small layers, registries 30 ms away", "many80", 0.35, Link.FAR),
+    _start_up_case("again", "the same image to `oci:` again", "oci", 160, InitialState.IMAGE),
+    _push_case("push8", "8 layers, registry to registry", "layers8", 0.95),
+    _push_case("push80", "80 layers of 2.5 MB, registry to registry", "many80", 0.95),
+    _push_case("push80-far", "80 layers of 2.5 MB, registries 30 ms away", "many80", 0.35, Link.FAR),
     _request_case(
         *("push-again", "80 layers to a registry that has the image", "many80"),
         *(Unit.BLOB_REQUESTS, 0, InitialState.IMAGE),
@@ -158,7 +177,7 @@ CASES = (
     Case(
         *("lock20", "`prefetch` of a lock of 20 images to `oci:`, 30 ms away; skopeo: a loop of `copy`", "lock20"),
         *("prefetch", 0.15),
-        baseline="skopeo",
+        baseline=BEST,
         link=Link.FAR,
         contenders=frozenset({OURS, "skopeo"}),
     ),
@@ -182,63 +201,20 @@ CASES = (
         contenders=_VERSIONS | LIBRARIES.keys(),
     ),
     Case(
-        *("libraries80", "80 small layers as files, by libraries for Python, http", "many80", "blobs", 1.00),
+        *("libraries80", "80 layers of 2.5 MB as files, by libraries for Python, http", "many80", "blobs", 1.00),
         baseline="python-dxf",
         contenders=_VERSIONS | LIBRARIES.keys(),
     ),
-    _start_up_case("inspect", "`inspect --raw`", "inspect", 180),
+    Case(
+        *("inspect100", "`inspect` of 100 images in one command; skopeo: a loop", "small100", "inspect-all", 0.15),
+        baseline=ONE_BY_ONE,
+        contenders=frozenset({OURS, ONE_BY_ONE, "skopeo"}),
+    ),
+    Case(
+        *("plan100", "`copy --dry-run` of 100 images in one command", "small100", "plan-all", 0.15),
+        baseline=ONE_BY_ONE,
+        contenders=frozenset({OURS, ONE_BY_ONE}),
+    ),
+    _start_up_case("inspect", "`inspect --raw`", "inspect", 150),
     _start_up_case("version", "`--version`", "version", 60),
 )
-
-
-@dataclass(slots=True)
-class Result:
-    """The runs of one case by contender; where requests are counted, also the registry's traffic of each run.
-
-    ``needed_bytes`` are those of the blobs that have to be fetched, ``image_bytes`` those of all blobs of the image.
-    """
-
-    case: Case
-    needed_bytes: int = 0
-    image_bytes: int = 1
-    runs: dict[str, Runs] = field(default_factory=dict)
-    traffic: dict[str, list[Traffic]] = field(default_factory=dict)
-
-    def ratio(self, contender: str) -> float | None:
-        """Return a contender's time divided by the baseline's, None if either is missing."""
-        baseline = self.runs.get(self.case.baseline or "")
-        return self.runs[contender].ratio_to(baseline) if baseline and contender in self.runs else None
-
-    def value(self, contender: str) -> float | None:
-        """Return a contender's value in the unit of the limit: a median of times, a maximum of requests or bytes.
-
-        None if the baseline is missing.
-        """
-        if self.case.unit is Unit.RATIO:
-            return self.ratio(contender)
-        if self.case.unit is Unit.MILLISECONDS:
-            return self.runs[contender].seconds * 1000
-        if self.case.unit is Unit.BLOB_REQUESTS:
-            return max(traffic.blob_requests for traffic in self.traffic[contender])
-        if self.case.unit is Unit.HEADS:
-            return max(traffic.heads for traffic in self.traffic[contender])
-        if self.case.unit is Unit.SHARE:
-            return max(traffic.blob_bytes for traffic in self.traffic[contender]) / self.image_bytes
-        if self.case.unit is Unit.OTHER_BYTES:
-            return max(traffic.blob_bytes for traffic in self.traffic[contender]) - self.needed_bytes
-        return max(traffic.blob_bytes for traffic in self.traffic[contender])
-
-    @property
-    def in_limit(self) -> bool | None:
-        """Whether pyskopeo is within the limit; None if the baseline is missing."""
-        value = self.value(OURS)
-        if self.case.unit is Unit.HEADS and any(traffic.others for traffic in self.traffic[OURS]):
-            return False
-        if self.case.no_requests and any(traffic.methods for traffic in self.traffic[OURS]):
-            return False
-        return None if value is None else value <= self.case.limit
-
-    @property
-    def in_memory(self) -> bool:
-        """Whether pyskopeo's peak memory is within its limit."""
-        return self.runs[OURS].peak_mib <= self.case.peak_limit_mib

@@ -1,4 +1,4 @@
-"""The contenders of the benchmark: the command line of each program for each job."""
+"""The contenders of the benchmark: their jobs, and skopeo's command line, which is ours as well, for each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests.support.peers import Registry
-from tests.support.require import find_program
 
 from .images import Image
 from .target import Target
@@ -19,13 +18,13 @@ class Job:
     """One task with an image of ``registry``, which is reached at ``host``.
 
     ``kind`` is ``oci``, ``docker-archive``, ``zstd`` (to ``oci:``, recompressed), ``docker`` (to another registry),
-    ``sync`` (all images of the repository), ``sync-file`` (the same images, named in a file), ``inspect``, ``version``,
+    ``sync`` (all images of the repository), ``sync-file`` (the same images, named in a file), ``inspect``,
+    ``inspect-all`` and ``plan-all`` (of all images of the repository, what a copy would do), ``version``,
     ``oci-pinned`` (to ``oci:``, by digest), ``oci-four`` (to ``oci:``, by four processes at once, as 1 to 4),
     ``prefetch`` (all images of the repository to one ``oci:``, by a lock file if the program has them), ``lock`` (to
     write that), ``blobs`` (all blobs of the image as files, for libraries that write no layout) or ``extract-one``
-    (the file with the path ``file``). The result is written to ``path``, or to
-    ``target`` for ``docker``. ``tag`` is that of the image, and its name in a layout, ``digest`` that of its manifest,
-    ``store`` the content store.
+    (the file with the path ``file``). The result is written to ``path``, or to ``target`` for ``docker``. ``tag`` is
+    that of the image, and its name in a layout, ``digest`` that of its manifest, ``store`` the content store.
     """
 
     kind: str
@@ -62,18 +61,19 @@ class Command:
 Contender = Callable[[Job], Command | None]
 
 
-def like_skopeo(program: str, *copy_flags: str, locks: bool = False) -> Contender:
+def like_skopeo(program: str, *copy_flags: str, own: bool = False) -> Contender:
     """Return a contender with skopeo's command line; ``program`` is the command, with flags, as for a shell.
 
-    ``copy_flags`` are added to ``copy``. ``locks`` is whether the program has lock files, and extracts files.
+    ``copy_flags`` are added to ``copy``. ``own`` is whether to use what only pyskopeo has: lock files, ``extract``,
+    several images in one ``inspect``.
     """
 
     def command(job: Job) -> Command | None:
         base = shlex.split(program)
         trust = ["cert-dir", str(job.certs)] if job.certs else ["tls-verify=false"]
-        if job.kind == "lock" and not locks:
+        if job.kind == "lock" and not own:
             return None
-        if (found := _without_copy(base, trust, job, locks=locks)) is not None:
+        if (found := _without_copy(base, trust, job, own=own)) is not None:
             return Command(found)
         flags, target = _copy_destination(job)
         copy = [*base, "copy", *copy_flags, f"--src-{trust[0]}", *trust[1:], *flags, f"docker://{job.name}"]
@@ -91,22 +91,35 @@ def like_skopeo(program: str, *copy_flags: str, locks: bool = False) -> Contende
     return command
 
 
-def _without_copy(base: list[str], trust: list[str], job: Job, *, locks: bool) -> list[str] | None:
+def _without_copy(base: list[str], trust: list[str], job: Job, *, own: bool) -> list[str] | None:
     """Return the command line for a job that takes no ``copy``, else None."""
     source = [f"--{trust[0]}", *trust[1:], f"docker://{job.name}"]
     if job.kind == "version":
         return [*base, "--version"]
     if job.kind == "inspect":
         return [*base, "inspect", "--raw", *source]
+    if job.kind in ("inspect-all", "plan-all"):
+        return _of_all(base, trust, job, own=own)
     if job.kind in ("sync", "sync-file"):
         return [*base, "sync", f"--src-{trust[0]}", *trust[1:], *_sync_source(job), str(job.path)]
     if job.kind == "lock":
         return [*base, "lock", str(_image_list(job)), "-o", str(_lock(job))]
-    if job.kind == "prefetch" and locks:
+    if job.kind == "prefetch" and own:
         return [*base, "prefetch", "--tls-verify=false", str(_lock(job)), "--dest", f"oci:{job.path}"]
-    if job.kind == "extract-one" and locks:
+    if job.kind == "extract-one" and own:
         return [*base, "extract", "--path", job.file, "--dest", str(job.path), *source]
     return None
+
+
+def _of_all(base: list[str], trust: list[str], job: Job, *, own: bool) -> list[str]:
+    """Return the command line of a question about all images of the repository, with the answers in a file."""
+    names = [f"docker://{job.host}/{job.image.repository}:{tag}" for tag in job.image.manifests]
+    before, after = [*base, "inspect", "--no-tags", f"--{trust[0]}", *trust[1:]], []
+    if job.kind == "plan-all":
+        before = [*base, "copy", "--dry-run", "--json", f"--src-{trust[0]}", *trust[1:]]
+        after = [f"oci:{job.path}.layout"]
+    calls = [[*before, *names, *after]] if own else [[*before, name, *after] for name in names]
+    return ["sh", "-c", f"({' && '.join(map(shlex.join, calls))}) > {shlex.quote(str(job.path))}"]
 
 
 def without_store(contender: Contender) -> Contender:
@@ -159,67 +172,3 @@ def _copy_destination(job: Job) -> tuple[list[str], str]:
         return ["--dest-compress-format", "zstd"], f"oci:{job.path}:1"
     transport = job.kind.partition("-")[0] if job.kind.startswith("oci-") else job.kind
     return [], f"{transport}:{job.path}:{'bench:1' if job.kind == 'docker-archive' else job.tag}"
-
-
-def floor(job: Job) -> Command | None:
-    """Download every blob to a file with curl, then hash them with openssl, two at a time: the least that is needed."""
-    if job.kind != "oci":
-        return None
-    job.path.mkdir()
-    lines = []
-    for digest in job.image.blobs:
-        path = job.path / digest.partition(":")[2]
-        lines += [f'url = "{job.registry.url}/v2/{job.image.repository}/blobs/{digest}"', f'output = "{path}"']
-    config = job.path.with_name(f"{job.path.name}.curl")
-    config.write_text("\n".join(lines) + "\n")
-    files = job.path.with_name(f"{job.path.name}.files")
-    files.write_text("".join(f"{job.path / digest.partition(':')[2]}\n" for digest in job.image.blobs))
-    fetch = ["curl", "--disable", "--silent", "--show-error", "--fail", "--parallel", "--parallel-max", "6"]
-    if job.registry.tls:
-        fetch += ["--cacert", str(job.registry.tls.authority)]
-    fetch += ["--config", str(config)]
-    check = f"xargs -P2 -n1 openssl dgst -sha256 < {shlex.quote(str(files))}"
-    return Command(["sh", "-c", f"{shlex.join(fetch)} && {check}"])
-
-
-def crane(job: Job) -> Command | None:
-    """Return ``crane pull`` to a layout, ``crane copy``, or ``crane export`` of one file."""
-    trust = [] if job.certs else ["--insecure"]
-    if job.target:
-        return Command(["crane", "copy", *trust, job.name, job.target.name])
-    if job.kind == "extract-one":
-        folder, export = shlex.quote(str(job.path)), shlex.join(["crane", "export", *trust, job.name, "-"])
-        unpack = f"mkdir {folder} && {export} | tar -x -C {folder} {shlex.quote(job.file)}"
-        return Command(["sh", "-c", unpack], _certificate_environ(job))
-    if job.kind != "oci":
-        return None
-    return Command(["crane", "pull", "--format=oci", *trust, job.name, str(job.path)], _certificate_environ(job))
-
-
-def regctl(job: Job) -> Command | None:
-    """Return ``regctl image copy`` to a layout or a registry."""
-    if job.kind != "oci" and not job.target:
-        return None
-    tls = "enabled" if job.certs else "disabled"
-    hosts = [job.host, job.target.host] if job.target else [job.host]
-    flags = [word for host in hosts for word in ("--host", f"reg={host},tls={tls}")]
-    target = job.target.name if job.target else f"ocidir://{job.path}:1"
-    return Command(["regctl", *flags, "image", "copy", job.name, target], _certificate_environ(job))
-
-
-def _certificate_environ(job: Job) -> dict[str, str]:
-    return {"SSL_CERT_FILE": str(job.registry.tls.authority)} if job.registry.tls else {}
-
-
-def installed_tools(names: str) -> dict[str, Contender]:
-    """Return the other tools in ``names``, separated by commas, that are installed, by name.
-
-    skopeo is the one of Debian sid, if `scripts/sid_skopeo` has unpacked it.
-    """
-    found = {name: program for name in names.split(",") if (program := find_program(name))}
-    known: dict[str, Contender] = {
-        "skopeo": like_skopeo(f"{shlex.quote(found.get('skopeo', ''))} --insecure-policy"),
-        "crane": crane,
-        "regctl": regctl,
-    }
-    return {name: known[name] for name in found if name in known}

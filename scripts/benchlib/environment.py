@@ -47,14 +47,18 @@ class Environment:
 
 
 @contextmanager
-def start_environment(cache: Path) -> Iterator[Environment]:
-    """Start all registries with their files in ``cache``, and stop them at the end; raises `PeerFailed`."""
-    # Several benchmarks may share the cache.
-    pushed, scratch, target = f"pushed-{os.getpid()}", cache / f"work-{os.getpid()}", cache / f"target-{os.getpid()}"
+def start_environment(cache: Path, written: Path | None = None) -> Iterator[Environment]:
+    """Start all registries, and stop them at the end; raises `PeerFailed`.
+
+    The images are in ``cache``; ``written``, else the cache, is where the target registry and contenders write.
+    """
+    # Several benchmarks may share these directories.
+    written = (written or cache) / f"pyskopeo-bench-{os.getpid()}"
+    pushed, scratch, target = f"pushed-{os.getpid()}", written / "work", written / "target"
     images = cache / "registry"
     images.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        for leftover in (scratch, target, repository_folder(images, pushed)):
+        for leftover in (written, repository_folder(images, pushed)):
             stack.callback(shutil.rmtree, leftover, ignore_errors=True)
         secure = stack.enter_context(Registry(storage=images, tls=certificate(cache / "tls")))
         yield Environment(_start(stack, images), secure, _start(stack, target), pushed, cache, scratch)

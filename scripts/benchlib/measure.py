@@ -44,6 +44,11 @@ class Runs:
         return statistics.median(run.seconds for run in self.runs)
 
     @property
+    def cpu_seconds(self) -> float:
+        """Median of user and system time together, in seconds."""
+        return statistics.median(run.cpu_seconds for run in self.runs)
+
+    @property
     def peak_mib(self) -> float:
         """The highest peak of all runs."""
         return max(run.peak_mib for run in self.runs)

@@ -1,28 +1,29 @@
-"""Format the results: a table for the terminal, Markdown for docs/benchmarks.md, JSON for the chart."""
+"""Format the results: tables for the terminal and for docs/benchmarks.md, JSON for the chart."""
 
 from __future__ import annotations
 
 import json
-import os
-import platform
-import shutil
-import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 
-from tests.support.require import find_program
-
-from .cases import BEFORE, OURS, Result, Unit
+from .cases import BEFORE, BEST, FLOOR, OURS, Case, Unit
+from .peers import PEERS
+from .places import Place
+from .results import Result
 
 # Printed with the figures of Debian 12's skopeo, which would otherwise be quoted as skopeo's speed.
 _OLD_SKOPEO = (
-    " is this distribution's build, made with a Go that lacks the SHA instructions, and two to three times slower than "
-    "today's: not to be quoted as skopeo's speed."
+    " That skopeo is this distribution's build, made with a Go that lacks the SHA instructions, and two to three times "
+    "slower than today's: not to be quoted as skopeo's speed."
 )
 QUICK = "These are --quick images: the figures say nothing about speed."
-_HEAD = ("case", "ours", "baseline", "ratio", "limit", "", "peak MiB", "skopeo", "others")
+_HEAD = ("case", "ours", "CPU", "peak MiB", "best other", "ratio", "limit", "")
+# These have columns of their own; variants of ours and libraries share the last one.
+_COLUMNS = (FLOOR, *PEERS)
 _COUNTED = (Unit.BLOB_REQUESTS, Unit.BLOB_BYTES, Unit.HEADS, Unit.SHARE, Unit.OTHER_BYTES)
 _COUNTED_BYTES = (Unit.BLOB_BYTES, Unit.SHARE, Unit.OTHER_BYTES)
+_PLACES = {Place.DISK: "Written to disk", Place.TMPFS: "Written to tmpfs"}
 
 
 def rows(results: Sequence[Result]) -> list[tuple[str, ...]]:
@@ -31,31 +32,46 @@ def rows(results: Sequence[Result]) -> list[tuple[str, ...]]:
 
 
 def _row(result: Result) -> tuple[str, ...]:
-    case, ours = result.case, result.runs[OURS]
-    baseline = result.runs.get(case.baseline or "")
-    ratio = result.ratio(OURS)
+    case, ours, best = result.case, result.runs[OURS], result.best_peer
+    ratio = result.ratio(OURS, best)
     verdict = {None: "not judged", True: "ok", False: "over"}[result.in_limit]
     if not result.in_memory:
         verdict += ", memory over"
-    named = f" ({case.baseline})" if case.baseline and case.baseline != "floor" else ""
-    others = [name for name in result.runs if name not in (OURS, "floor", "skopeo")]
     return (
         case.title,
         _took(result, OURS),
-        _time(baseline.seconds) + named if baseline else "-",
-        f"{ratio:.2f}" if ratio is not None else "-",
-        _limit(case.unit, case.limit) + (", no request" if case.no_requests else ""),
-        verdict,
+        _time(ours.cpu_seconds),
         f"{ours.peak_mib:.0f} of {case.peak_limit_mib}",
-        _other(result, "skopeo") if "skopeo" in result.runs else "-",
-        "; ".join(f"{name} {_other(result, name)}" for name in others) or "-",
+        f"{_time(result.runs[best].seconds)} ({best})" if best else "-",
+        f"{ratio:.2f}" if ratio is not None else "-",
+        _limit(result),
+        verdict,
     )
 
 
+def others(results: Sequence[Result]) -> list[tuple[str, ...]]:
+    """Return the table of the other programs: its head, then one row for each result that has any."""
+    names = [name for name in _COLUMNS if any(name in (*result.runs, *result.failed) for result in results)]
+    table = [("case", *names, "others")]
+    for result in results:
+        rest = [f"{name} {_other(result, name)}" for name in _others_of(result) if name not in _COLUMNS]
+        row = (*(_other(result, name) for name in names), "; ".join(rest) or "-")
+        if set(row) != {"-"}:
+            table.append((result.case.title, *row))
+    return table
+
+
+def _others_of(result: Result) -> list[str]:
+    """Return the names of the other programs of a result, in the order of the columns."""
+    names = [*_COLUMNS, *sorted({*result.runs, *result.failed} - {OURS, *_COLUMNS})]
+    return [name for name in names if name in result.runs or name in result.failed]
+
+
 def _other(result: Result, name: str) -> str:
-    ratio = result.ratio(name)
-    times = f", {ratio:.2f}" if ratio is not None else ""
-    return f"{_took(result, name)}{times}, {result.runs[name].peak_mib:.0f} MiB"
+    runs = result.runs.get(name)
+    if runs is None:
+        return "failed" if name in result.failed else "-"
+    return f"{_took(result, name)}, CPU {_time(runs.cpu_seconds)}, {runs.peak_mib:.0f} MiB"
 
 
 def _took(result: Result, name: str) -> str:
@@ -72,7 +88,18 @@ def _took(result: Result, name: str) -> str:
     return f"{time} ({asked}{moved})"
 
 
-def _limit(unit: Unit, limit: float) -> str:
+def _limit(result: Result) -> str:
+    """Return what must not be exceeded; if it refers to another contender than the best one, with our value."""
+    case = result.case
+    said = _limit_of(case)
+    if case.unit is Unit.RATIO and case.baseline != BEST:
+        value = result.value(OURS)
+        said += f" of {_name(case.baseline)}" + (f": {value:.2f}" if value is not None else "")
+    return said + (", no request" if case.no_requests else "")
+
+
+def _limit_of(case: Case) -> str:
+    unit, limit = case.unit, case.limit
     if unit is Unit.RATIO:
         return f"{limit:.2f}"
     if unit is Unit.SHARE:
@@ -82,53 +109,97 @@ def _limit(unit: Unit, limit: float) -> str:
     return f"{limit:.0f} {unit.value}" if limit else f"no {unit.value}"
 
 
+def _name(contender: str | None) -> str:
+    return "the floor" if contender == FLOOR else str(contender)
+
+
 def _time(seconds: float) -> str:
     return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"
 
 
-def text(results: Sequence[Result]) -> str:
-    """Return the table for a terminal."""
-    table = [tuple(cell.replace("`", "") for cell in row) for row in (_HEAD, *rows(results))]
-    widths = [max(len(row[column]) for row in table) for column in range(len(_HEAD))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
-    return "\n".join([*lines, *_against(results), "", _skopeo_note(machine()["skopeo"]).replace("`", "")])
+def _by_place(results: Sequence[Result]) -> list[tuple[str, list[Result]]]:
+    """Return the results of each place, with its heading."""
+    return [
+        (heading, chosen)
+        for place, heading in _PLACES.items()
+        if (chosen := [result for result in results if result.place is place])
+    ]
 
 
-def _skopeo_note(version: str) -> str:
-    """Return which skopeo was measured; ``version`` is what ``skopeo --version`` prints."""
-    return f"`skopeo` is `{version}`" + (_OLD_SKOPEO if version.startswith("skopeo version 1.9.") else ".")
+def text(results: Sequence[Result], machine: Mapping[str, str]) -> str:
+    """Return the tables for a terminal; times of other programs are below each line."""
+    lines: list[str] = []
+    for heading, chosen in _by_place(results):
+        # By the names that --only takes, and what others took on a line of its own: so it fits on most screens.
+        table = [_HEAD, *((result.case.name, *_row(result)[1:]) for result in chosen)]
+        widths = [max(len(row[column]) for row in table) for column in range(len(_HEAD))]
+        lines += [f"{heading}:"]
+        for row, result in zip(table, [None, *chosen], strict=True):
+            lines += ["  ".join(cell.ljust(size) for cell, size in zip(row, widths, strict=True)).rstrip()]
+            if result and (said := [f"{name} {_other(result, name)}" for name in _others_of(result)]):
+                lines += [f"    {'; '.join(said)}"]
+        lines += [""]
+    return "\n".join([*lines, *_against(results), compared_with(machine)])
+
+
+def compared_with(machine: Mapping[str, str]) -> str:
+    """Return a sentence that names the peers that are installed, with their versions."""
+    there = [f"{name} {machine[name]}" for name in PEERS if machine[name] != "-"]
+    missing = [name for name in PEERS if machine[name] == "-"]
+    said = f"Compared with {_listed(there)}." if there else "Compared with no other program."
+    if missing:
+        said += f" Not installed: {_listed(missing)}."
+    return said + (_OLD_SKOPEO if machine["skopeo"].startswith("1.9.") else "")
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+
+
+def _table(table: Sequence[tuple[str, ...]]) -> list[str]:
+    lines = ["| " + " | ".join(row) + " |" for row in table]
+    return [lines[0], "|" + " --- |" * len(table[0]), *lines[1:], ""]
 
 
 def _against(results: Sequence[Result]) -> list[str]:
     """Return a line for each case that another version ran too: both medians, and the median of the paired ratios."""
-    compared = [result for result in results if BEFORE in result.runs]
     lines = [
-        f"{result.case.name:<16} {_time(result.runs[OURS].seconds)} / {_time(result.runs[BEFORE].seconds)}"
-        f" = {result.runs[OURS].ratio_to(result.runs[BEFORE]):.3f}"
-        for result in compared
+        f"{result.case.name:<16} {result.place.value:<5} {_time(result.runs[OURS].seconds)} /"
+        f" {_time(result.runs[BEFORE].seconds)} = {result.ratio(OURS, BEFORE):.3f};"
+        f" CPU {_time(result.runs[OURS].cpu_seconds)} / {_time(result.runs[BEFORE].cpu_seconds)}"
+        for result in results
+        if BEFORE in result.runs
     ]
-    return ["", "ours / before, median of paired ratios:", *lines] if lines else []
+    return ["ours / before, median of paired ratios:", *lines, ""] if lines else []
 
 
-def markdown(results: Sequence[Result], rounds: int, *, quick: bool) -> str:
-    """Return the table for docs/benchmarks.md."""
-    lines = ["| " + " | ".join(_HEAD) + " |", "|" + " --- |" * len(_HEAD)]
-    lines += ["| " + " | ".join(row) + " |" for row in rows(results)]
-    facts = machine()
+def markdown(results: Sequence[Result], machine: Mapping[str, str], rounds: int, *, quick: bool) -> str:
+    """Return the tables for docs/benchmarks.md."""
+    lines: list[str] = []
+    for heading, chosen in _by_place(results):
+        lines += [f"### {heading}", "", *_table([_HEAD, *rows(chosen)])]
+        if len(table := others(chosen)) > 1:
+            lines += ["The other programs in the same runs: time, CPU, the largest memory.", "", *_table(table)]
     about = (
-        f"Medians of {rounds} paired runs; ratios are to the baseline of the same round. The floor is "
-        "`curl --parallel` of every blob, then `openssl dgst -sha256`, two at a time. Registry to registry is http; "
-        "in brackets are the requests that reached the target registry, or, for `sync`, its source. "
-        f"Measured on {facts['cpus']} CPUs ({facts['cpu']}), Linux {facts['kernel']}, Python {facts['python']}. "
-        f"{_skopeo_note(facts['skopeo'])}"
+        f"Medians of {rounds} paired runs; ratios are to the best other of the same round. {compared_with(machine)} "
+        "The floor is `curl --parallel` of every blob, then `openssl dgst -sha256`, two at a time. Registry to "
+        "registry is http; in brackets are the requests that reached the target registry, or, for `sync`, its source. "
+        f"Measured on {machine['cpus']} CPUs ({machine['cpu']}), Linux {machine['kernel']}, Python {machine['python']}."
     )
-    return "\n".join([*lines, "", *([QUICK, ""] if quick else []), about, ""])
+    return "\n".join([*lines, *([QUICK, ""] if quick else []), about, ""])
 
 
-def as_json(results: Sequence[Result], rounds: int, *, quick: bool) -> str:
+def save_markdown(path: Path, tables: str, mark: str = "bench") -> None:
+    """Write the tables to a file; in one with the comments ``mark`` and ``/mark``, as in docs, between these."""
+    before, start, rest = path.read_text().partition(f"<!-- {mark} -->\n") if path.exists() else ("", "", "")
+    _, end, after = rest.partition(f"<!-- /{mark} -->\n")
+    path.write_text(f"{before}{start}{tables}{end}{after}" if start and end else tables)
+
+
+def as_json(results: Sequence[Result], machine: Mapping[str, str], rounds: int, *, quick: bool) -> str:
     """Return all runs of all contenders, as JSON."""
     cases = [_case_json(result) for result in results]
-    return json.dumps({"machine": machine(), "rounds": rounds, "quick": quick, "cases": cases}, indent=1)
+    return json.dumps({"machine": dict(machine), "rounds": rounds, "quick": quick, "cases": cases}, indent=1)
 
 
 def _case_json(result: Result) -> dict[str, object]:
@@ -136,17 +207,21 @@ def _case_json(result: Result) -> dict[str, object]:
     return {
         "case": case.name,
         "title": case.title,
-        "baseline": case.baseline,
+        "on": result.place.value,
+        "baseline": result.baseline,
+        "best_other": result.best_peer,
         "limit": case.limit,
         "unit": case.unit.value,
         "value": result.value(OURS),
         "in_limit": result.in_limit,
         "peak_limit_mib": case.peak_limit_mib,
         "in_memory": result.in_memory,
+        "failed": result.failed,
         "contenders": {
             name: {
                 "median_seconds": runs.seconds,
-                "ratio": result.ratio(name),
+                "median_cpu_seconds": runs.cpu_seconds,
+                "ratio": result.ratio(name, result.best_peer),
                 "peak_mib": runs.peak_mib,
                 "seconds": [run.seconds for run in runs.runs],
                 "cpu_seconds": [run.cpu_seconds for run in runs.runs],
@@ -155,30 +230,3 @@ def _case_json(result: Result) -> dict[str, object]:
             for name, runs in result.runs.items()
         },
     }
-
-
-def machine() -> dict[str, str]:
-    """Return a description of this machine and the versions of the programs."""
-    return {
-        "cpus": str(len(os.sched_getaffinity(0))),
-        "cpu": _cpu(),
-        "kernel": platform.release().split("-")[0],
-        "python": platform.python_version(),
-        "curl": _version("curl", "--version"),
-        "openssl": _version("openssl", "version"),
-        "skopeo": _version(find_program("skopeo") or "skopeo", "--version"),
-        "docker-registry": _version("docker-registry", "--version"),
-    }
-
-
-def _cpu() -> str:
-    with open("/proc/cpuinfo", encoding="utf-8") as lines:
-        found = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-    return found or platform.machine()
-
-
-def _version(program: str, flag: str) -> str:
-    if not shutil.which(program):
-        return "-"
-    done = subprocess.run([program, flag], capture_output=True, text=True, check=False)
-    return (done.stdout.splitlines() or ["-"])[0][:80]

@@ -147,7 +147,21 @@ def _check_file(job: Job, name: str) -> None:
         raise RunError(f"{name} extracted an empty {job.file}")
 
 
+def _check_inspected(job: Job, name: str) -> None:
+    said = job.path.read_text()
+    if missing := [tag for tag, digest in job.image.manifests.items() if digest not in said]:
+        raise RunError(f"{name} did not print {len(missing)} images, such as {missing[0]}")
+
+
+def _check_planned(job: Job, name: str) -> None:
+    said = job.path.read_text()
+    if missing := [tag for tag in job.image.manifests if f"{job.image.repository}:{tag}" not in said]:
+        raise RunError(f"{name} did not plan {len(missing)} images, such as {missing[0]}")
+
+
 _CHECKS = {
+    "inspect-all": _check_inspected,
+    "plan-all": _check_planned,
     "extract-one": _check_file,
     "docker-archive": _check_archive,
     **dict.fromkeys(("oci", "oci-pinned", "oci-four", "blobs"), _check_blobs),

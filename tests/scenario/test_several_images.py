@@ -139,9 +139,10 @@ def test_called_skopeo_it_takes_two_names(
 
 
 def test_a_dry_run_counts_what_images_share_once(registry: Simulator, there: Path) -> None:
-    done = succeed(pyskopeo_here(*COPY, "--dry-run", *names(registry), f"docker-archive:{there}/all.tar"))
-    shown = [line for line in done.stdout.decode().splitlines() if str(SHARED) in line]
-    assert [line.split()[0] for line in shown] == ["to", "present", "present"]
+    words = (*COPY, "--dry-run", "--json", *names(registry), f"docker-archive:{there}/all.tar")
+    plans = [json.loads(line) for line in succeed(pyskopeo_here(*words)).stdout.splitlines()]
+    placed = [blob["placement"] for plan in plans for blob in plan["blobs"] if blob["digest"] == str(SHARED)]
+    assert placed == ["written", "present", "present"]
     assert list(tree(there)) == []
 
 

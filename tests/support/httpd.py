@@ -85,6 +85,12 @@ class HttpServer:
         """How many connections were made so far."""
         return self._count
 
+    @property
+    def open_connections(self) -> int:
+        """How many connections there are now."""
+        with self._lock:
+            return len(self._connections)
+
     def __enter__(self) -> Self:
         self._thread.start()
         return self

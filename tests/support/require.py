@@ -16,6 +16,8 @@ from typing import NoReturn
 SKOPEO = (1, 22)
 # Where scripts/sid_skopeo puts it.
 _UNPACKED = Path(__file__).resolve().parents[2] / ".peers" / "bin"
+# Where scripts/sid_crane puts it.
+_CRANE = Path(__file__).resolve().parents[2] / ".peers" / "crane" / "bin"
 # Where scripts/sid_root puts what only root can enter; `sid_root.py` runs it.
 SID_ROOT = Path(__file__).resolve().parents[2] / ".peers" / "root"
 _OF_SID = "sid-"
@@ -27,12 +29,14 @@ _OLDEST_LIKE_IT = (1, 20)
 def find_program(name: str) -> str | None:
     """Return the path of program ``name``; system folders outside a user's PATH are searched too.
 
-    ``skopeo`` and ``sq`` are those of Debian sid where there are these. ``skopeo-1.9`` is the installed one if it is of that version.
+    ``skopeo``, ``sq`` and ``crane`` are those of Debian sid where there are these. ``skopeo-1.9`` is the installed one if it is of that version.
     ``sid-NAME`` is the one in the root directory of Debian sid, see `sid_root.SidRoot`.
     """
     if name.startswith(_OF_SID):
         return _which(name.removeprefix(_OF_SID), str(SID_ROOT / "usr/bin")) if os.geteuid() == 0 else None
     if name in ("skopeo", "sq") and (unpacked := _which(name, str(_UNPACKED))):
+        return unpacked
+    if name == "crane" and (unpacked := _which(name, str(_CRANE))):
         return unpacked
     if name == "skopeo-1.9":
         installed = _installed("skopeo")

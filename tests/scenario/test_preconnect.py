@@ -1,0 +1,383 @@
+"""Connections that a command opens while it is still being loaded: which, when none, and that none is left over."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+
+import pyskopeo.cli.main
+import pyskopeo.registry.preconnections
+from pyskopeo.http.connect import Connector
+from pyskopeo.http.connection import Connection
+from pyskopeo.http.origin import Origin
+from pyskopeo.http.preconnection import Preconnection
+from tests.support.cli import Done, pyskopeo_here, succeed
+from tests.support.images import build
+from tests.support.listening import listening
+from tests.support.outputs import write_dir
+from tests.support.policies import BY_PATH, REJECT, policy
+from tests.support.processes import free_port, wait_until
+from tests.support.simulator import BasicGate, Simulator
+from tests.support.tls import Authority
+
+pytestmark = pytest.mark.usefixtures("no_machine_policy")
+
+IMAGE = build("oci")
+DIGEST = IMAGE.root.digest
+HTTP = "--tls-verify=false"
+SOURCE, TARGET = "--src-tls-verify=false", "--dest-tls-verify=false"
+ONCE = "--retry-times=0"
+
+
+class Noted(Preconnection):
+    """Notes what was opened in advance, and what became of it."""
+
+    begun: list[Noted]
+
+    def __init__(self, connector: Connector, origin: Origin) -> None:
+        self.used: list[object] = []
+        self.begun.append(self)
+        super().__init__(connector, origin)
+
+    def take(self) -> Connection | None:
+        try:
+            found = super().take()
+        except Exception as error:
+            self.used.append(error)
+            raise
+        self.used += [found] if found else []
+        return found
+
+
+@pytest.fixture(autouse=True)
+def begun(monkeypatch: pytest.MonkeyPatch) -> list[Noted]:
+    """All connections that were opened in advance."""
+    monkeypatch.setattr(Noted, "begun", [], raising=False)
+    monkeypatch.setattr(pyskopeo.registry.preconnections, "Preconnection", Noted)
+    return Noted.begun
+
+
+@pytest.fixture
+def registry() -> Iterator[Simulator]:
+    with Simulator(IMAGE) as running:
+        yield running
+        assert wait_until(lambda: not running.open_connections, 15)
+
+
+@pytest.fixture(scope="module")
+def secure(authority: Authority) -> Iterator[Simulator]:
+    with Simulator(IMAGE, tls=authority.server("secure"), gate=BasicGate({"user": "pass"})) as running:
+        yield running
+
+
+@pytest.fixture
+def trusted(authority: Authority, tmp_path: Path) -> str:
+    """The flag for a directory in which the authority is all there is."""
+    folder = tmp_path / "trusted"
+    folder.mkdir()
+    (folder / "ca.crt").write_bytes(authority.path.read_bytes())
+    return f"--cert-dir={folder}"
+
+
+def origins(begun: list[Noted]) -> list[str]:
+    return [str(one.origin) for one in begun]
+
+
+def is_over(begun: list[Noted]) -> bool:
+    """Whether no thread that connects is left, and nothing that it has opened."""
+    return all(one._ended.is_set() and one._result is None for one in begun)
+
+
+COMMANDS = [
+    ("inspect", "--raw", HTTP, "{image}"),
+    ("inspect", HTTP, "{image}", "{image}"),
+    ("list-tags", HTTP, "{repository}"),
+    ("delete", HTTP, "{image}"),
+    ("tree", HTTP, "{image}"),
+    ("copy", "-q", SOURCE, "{image}", "dir:{tmp}/new"),
+    ("copy", "-q", SOURCE, TARGET, "{image}", "{target}"),
+]
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_as_many_connections_as_ever(
+    words: tuple[str, ...], begun: list[Noted], registry: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first connection of each side is the one that was opened in advance."""
+
+    def run(number: int) -> tuple[bytes, list[str], int]:
+        before, connections = len(registry.log), registry.connections_seen
+        out = tmp_path / str(number)
+        out.mkdir()
+        with Simulator() as target:
+            names = {
+                "image": registry.name(), "repository": registry.name().rpartition(":")[0], "target": target.name(),
+                "tmp": out,
+            }  # fmt: skip
+            done = succeed(pyskopeo_here(*(word.format(**names) for word in words)))
+            logged = sorted(re.sub("uploads/.+", "uploads/ID", line) for line in (*registry.log[before:], *target.log))
+            seen = registry.connections_seen - connections + target.connections_seen
+        registry.add(IMAGE, "test/image", "latest")
+        return done.stdout, logged, seen
+
+    found = run(1)
+    sides = words.count(TARGET) + 1
+    assert len(begun) == sides
+    assert all(one.used for one in begun)
+    assert is_over(begun)
+    monkeypatch.setattr(pyskopeo.cli.main, "preconnected", lambda visits: nullcontext())
+    assert run(2)[:2] == found[:2]
+    assert len(begun) == sides
+
+
+def test_over_tls_it_is_the_connection_that_is_used(secure: Simulator, trusted: str, begun: list[Noted]) -> None:
+    """Although the server has sent tickets since, which make it readable."""
+    before = secure.connections_seen
+    succeed(pyskopeo_here("inspect", "--raw", trusted, "--creds=user:pass", secure.name()))
+    assert secure.connections_seen == before + 1
+    assert [len(one.used) for one in begun] == [1]
+    assert is_over(begun)
+
+
+def test_through_a_proxy_it_goes_through_the_proxy(
+    secure: Simulator, begun: list[Noted], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bytes] = []
+
+    def refuse(connection: socket.socket) -> None:
+        with connection:
+            asked.append(connection.recv(1000).split(b"\r\n")[0])
+            connection.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+
+    before = secure.connections_seen
+    with listening(refuse) as port:
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{port}")
+        monkeypatch.setenv("no_proxy", "")
+        done = pyskopeo_here("inspect", ONCE, secure.name().replace("127.0.0.1", "registry.test"))
+    assert "403" in done.stderr
+    assert asked == [f"CONNECT registry.test:{secure.port} HTTP/1.1".encode()]
+    assert len(begun) == 1
+    assert secure.connections_seen == before
+
+
+def conf(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "registries.conf"
+    path.write_text(text)
+    return f"--registries-conf={path}"
+
+
+def rule(tmp_path: Path, requirement: object, host: str) -> str:
+    return f"--policy={policy(tmp_path / 'p.json', docker={host: requirement})}"
+
+
+class TestNone:
+    """Where anything is uncertain or forbidden, no connection is opened before the command itself does that."""
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            ("inspect", "--no-such-flag", "{image}"),
+            ("inspect", "--raw", "--format=x", "{image}"),
+            ("copy", "{image}", "nonsense:x"),
+            ("copy", "{image}"),
+            ("--offline", "inspect", HTTP, "{image}"),
+            ("--offline", "copy", SOURCE, "{image}", "dir:{tmp}/new"),
+            ("copy", "--help", "{image}", "dir:{tmp}/new"),
+            ("--policy={tmp}/none", "copy", SOURCE, "{image}", "dir:{tmp}/new"),
+            ("--registries-conf={tmp}/none", "inspect", HTTP, "{image}"),
+        ],
+        ids=" ".join,
+    )  # fmt: skip
+    def test_for_a_command_that_is_refused(
+        self, words: tuple[str, ...], begun: list[Noted], registry: Simulator, tmp_path: Path
+    ) -> None:
+        done = pyskopeo_here(*(word.format(image=registry.name(), tmp=tmp_path) for word in words))
+        assert done.code != 0 or "--help" in words
+        assert begun == []
+        assert registry.connections_seen == 0
+
+    @pytest.mark.parametrize("words", [("inspect", HTTP, "{}"), ("copy", SOURCE, "{}", "dir:{}/new"), ("list-tags", HTTP, "{}")])
+    def test_for_a_blocked_registry(
+        self, words: tuple[str, ...], begun: list[Noted], registry: Simulator, tmp_path: Path
+    ) -> None:
+        flag = conf(tmp_path, f'[[registry]]\nlocation = "{registry.host}"\nblocked = true\n')
+        name = f"docker://{registry.host}/test/image"
+        assert "is blocked in" in pyskopeo_here(flag, *(word.format(name) for word in words)).stderr
+        assert begun == []
+        assert registry.connections_seen == 0
+
+    def test_for_a_source_whose_destination_is_blocked(
+        self, begun: list[Noted], registry: Simulator, tmp_path: Path
+    ) -> None:
+        flag = conf(tmp_path, '[[registry]]\nlocation = "registry.test"\nblocked = true\n')
+        done = pyskopeo_here(flag, "copy", SOURCE, registry.name(), "docker://registry.test/x")
+        assert "is blocked in" in done.stderr
+        assert begun == []
+
+    @pytest.mark.parametrize("local", [False, True])
+    def test_for_an_image_that_the_policy_rejects(
+        self, local: bool, begun: list[Noted], registry: Simulator, tmp_path: Path
+    ) -> None:
+        flag = f"--policy={policy(tmp_path / 'p.json', docker={registry.host: REJECT}, dir={'': REJECT})}"
+        source = f"dir:{write_dir(IMAGE, tmp_path / 'image')}" if local else registry.name()
+        done = pyskopeo_here(flag, "copy", SOURCE, TARGET, source, registry.name("other"))
+        assert "is rejected by policy" in done.stderr
+        assert begun == []
+
+    def test_through_a_proxy_that_httpx_handles(
+        self, begun: list[Noted], registry: Simulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("all_proxy", f"socks5://127.0.0.1:{free_port()}")
+        monkeypatch.setenv("no_proxy", "")
+        done = pyskopeo_here("inspect", ONCE, HTTP, registry.name().replace("127.0.0.1", "registry.test"))
+        assert done.code == 1
+        assert begun == []
+
+    def test_for_what_may_be_here_by_its_digest(self, begun: list[Noted], registry: Simulator, tmp_path: Path) -> None:
+        name = f"docker://{registry.host}/test/image@{DIGEST}"
+        copying = ("copy", "-q", SOURCE, name, f"oci:{tmp_path}/layout:x")
+        succeed(pyskopeo_here(*copying))
+        assert len(begun) == 1
+        inspecting = (f"--store={tmp_path}/store", "inspect", "--raw", HTTP, name)
+        succeed(pyskopeo_here(*inspecting))
+        seen = registry.connections_seen
+        succeed(pyskopeo_here(*copying))
+        succeed(pyskopeo_here(*inspecting))
+        assert len(begun) == 1
+        assert registry.connections_seen == seen
+
+    def test_between_files(self, begun: list[Noted], tmp_path: Path) -> None:
+        source = write_dir(IMAGE, tmp_path / "image")
+        succeed(pyskopeo_here("copy", "-q", f"dir:{source}", f"oci:{tmp_path}/layout:x"))
+        assert begun == []
+
+
+def test_an_image_that_has_to_be_signed_is_asked_for(begun: list[Noted], registry: Simulator, tmp_path: Path) -> None:
+    """The manifest is read first, and then its signatures."""
+    flag = rule(tmp_path, [BY_PATH], registry.host)
+    assert pyskopeo_here(flag, "copy", SOURCE, registry.name(), f"dir:{tmp_path}/new").code == 1
+    assert len(begun) == 1
+    assert is_over(begun)
+
+
+def test_a_mirror_is_asked_in_place_of_the_registry(begun: list[Noted], registry: Simulator, tmp_path: Path) -> None:
+    with Simulator() as origin:
+        flag = conf(
+            tmp_path,
+            f'[[registry]]\nlocation = "{origin.host}"\n[[registry.mirror]]\nlocation = "{registry.host}"\ninsecure = true\n',
+        )
+        succeed(pyskopeo_here(flag, "inspect", "--raw", f"docker://{origin.host}/test/image"))
+        assert origins(begun) == [f"https://{registry.host}"]
+        assert origin.connections_seen == 0
+    assert begun[0].used
+
+
+def test_the_events_of_the_configuration_are_told_once(registry: Simulator, tmp_path: Path) -> None:
+    flag = conf(tmp_path, "")
+    done = succeed(pyskopeo_here("--debug", flag, "copy", "-q", SOURCE, registry.name(), f"dir:{tmp_path}/new"))
+    assert done.stderr.count("registries are configured in") == 1
+    assert done.stderr.count("the policy is in") == 1
+
+
+def test_a_warning_about_certificates_is_told_once(secure: Simulator, authority: Authority, tmp_path: Path) -> None:
+    (tmp_path / "ca.crt").write_bytes(authority.path.read_bytes())
+    (tmp_path / "broken.crt").write_text("no certificate")
+    done = succeed(pyskopeo_here("inspect", f"--cert-dir={tmp_path}", "--creds=user:pass", secure.name()))
+    assert done.stderr.count(f"certificate file {tmp_path}/broken.crt is not used") == 1
+
+
+def plain(done: Done) -> tuple[int, bytes, str]:
+    # Of a server that wants a certificate either the alert or the end of the connection is seen first.
+    same = re.sub("the connection was closed before an answer came.*?certificate", "CERTIFICATE", done.stderr)
+    same = re.sub("tlsv13 alert certificate required", "CERTIFICATE", same)
+    return done.code, done.stdout, re.sub('time="[^"]*"', "", same)
+
+
+@pytest.fixture
+def trouble(request: pytest.FixtureRequest, authority: Authority, tmp_path: Path) -> Iterator[str]:
+    """The address of a server that cannot be used."""
+
+    def banner(connection: socket.socket) -> None:
+        with connection:
+            connection.sendall(b"SSH-2.0-server\r\n")
+
+    match request.param:
+        case "refused":
+            yield f"127.0.0.1:{free_port()}"
+        case "no such host":
+            yield "registry.invalid"
+        case "another protocol":
+            with listening(banner) as port:
+                yield f"127.0.0.1:{port}"
+        case "no TLS":
+            with Simulator(IMAGE) as running:
+                yield running.host
+        case "not trusted":
+            with Simulator(IMAGE, tls=authority.server("stranger")) as running:
+                yield running.host
+        case "wants a certificate":
+            tls = authority.server("strict", client_authority=authority.path)
+            with Simulator(IMAGE, tls=tls) as running:
+                yield running.host
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    ["refused", "no such host", "another protocol", "no TLS", "not trusted", "wants a certificate"],
+    indirect=True,
+)
+@pytest.mark.parametrize("flags", [(), (HTTP,), ("trusting",)], ids=["", "insecure", "trusting"])
+def test_the_error_is_the_same(
+    trouble: str, flags: tuple[str, ...], begun: list[Noted], trusted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("inspect", "--raw", ONCE, *(flag.replace("trusting", trusted) for flag in flags), f"docker://{trouble}/test/image")
+    early = plain(pyskopeo_here(*words))
+    assert len(begun) == 1
+    assert is_over(begun)
+    monkeypatch.setattr(pyskopeo.cli.main, "preconnected", lambda visits: nullcontext())
+    assert plain(pyskopeo_here(*words)) == early
+    assert len(begun) == 1
+
+
+def test_a_client_certificate_that_cannot_be_used(begun: list[Noted], tmp_path: Path) -> None:
+    (tmp_path / "x.cert").write_text("")
+    (tmp_path / "x.key").write_text("")
+    done = pyskopeo_here("inspect", f"--cert-dir={tmp_path}", f"docker://127.0.0.1:{free_port()}/x")
+    assert f"cannot use certificate {tmp_path}/x.cert" in done.stderr
+    assert len(begun) == 1
+
+
+def test_a_command_that_ends_first_waits_for_nothing_and_leaves_nothing(begun: list[Noted], tmp_path: Path) -> None:
+    """A server that accepts and says nothing holds up a handshake."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        name = f"docker://127.0.0.1:{server.getsockname()[1]}/x"
+        os.mkfifo(tmp_path / "fifo")
+        keeper = os.open(tmp_path / "fifo", os.O_RDWR)  # opens at once, and never says anything
+        try:
+            done = pyskopeo_here("--command-timeout=300ms", "copy", f"docker-archive:{tmp_path}/fifo", name)
+        finally:
+            os.close(keeper)
+        assert "not finished after 0.3 s" in done.stderr
+        server.settimeout(15)
+        connection, _ = server.accept()
+        with connection:
+            connection.settimeout(15)
+            while connection.recv(4096):
+                pass
+    assert wait_until(lambda: is_over(begun), 15)
+    assert [one.used for one in begun] == [[]]
+
+
+def test_a_time_limit_ends_the_wait_for_it(begun: list[Noted]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        name = f"docker://127.0.0.1:{server.getsockname()[1]}/x"
+        done = pyskopeo_here("--command-timeout=300ms", "inspect", name)
+        assert "not finished after 0.3 s" in done.stderr
+        assert wait_until(lambda: is_over(begun), 15)
+    assert len(begun) == 1

@@ -1,0 +1,1 @@
+"""Tests of what `scripts/` computes; that the scripts run, other tests say."""
