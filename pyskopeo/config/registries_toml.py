@@ -155,7 +155,8 @@ def _sorted(registries: Iterable[Registry]) -> tuple[Registry, ...]:
 def _aliases(table: _Table) -> dict[str, str]:
     """Validate aliases: from names without a host to names with one, or "" to remove the alias."""
     for name, value in table.items():
-        _check_type(value, str, f"aliases.{_quoted(name)}")
+        if not isinstance(value, str):
+            _check_type(value, str, f"aliases.{_quoted(name)}")
         problem = "must not contain registry" if _host(name) else _problem(name)
         if problem:
             raise InvalidInput(f"validating short-name aliases: invalid short name {_quoted(name)}: {problem}")

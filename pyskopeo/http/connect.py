@@ -146,7 +146,9 @@ def _open_tunnel(connection: Connection, origin: Origin, proxy: str, timeout: fl
 
 def _start_tls(connection: Connection, context: ssl.SSLContext, host: str) -> None:
     """Replace the connection's socket by one that speaks TLS to ``host``, after the handshake."""
-    connection.sock = context.wrap_socket(connection.sock, server_hostname=host, do_handshake_on_connect=False)
+    connection.sock = context.wrap_socket(
+        connection.sock, server_hostname=_encoded(host), do_handshake_on_connect=False
+    )
     # A cancellation while the socket is being wrapped is not acted on: it would never be closed.
     with on_cancel(partial(shutdown_socket, connection.sock)):
         connection.sock.do_handshake()
@@ -188,7 +190,7 @@ def _connect(
 ) -> socket.socket:
     host, port = address
     failure: OSError | None = None
-    for family, kind, protocol, _, found in socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM):
+    for family, kind, protocol, _, found in socket.getaddrinfo(_encoded(host), port, 0, socket.SOCK_STREAM):
         if reach is not None and (where := locality(str(found[0]))) > reach:
             raise UnsafeAddress(f"{host} is at {found[0]}, {where}, and a registry sent us there: refused")
         try:
@@ -209,6 +211,12 @@ def _connect(
         else:
             return opened
     raise failure or OSError(f"no address for {host}")
+
+
+def _encoded(host: str) -> str | bytes:
+    """Return a host as `socket` and `ssl` would encode it, if it is ASCII, without loading the codec for other hosts."""
+    labels = host.removesuffix(".").split(".")
+    return host.encode("ascii") if host.isascii() and all(0 < len(label) < 64 for label in labels) else host
 
 
 def _connect_unix(path: str, timeout: float) -> socket.socket:
