@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 # The version of skopeo whose flags and messages are followed, for scripts that parse `skopeo --version`.
 SKOPEO = "1.22.0"
 
+# Commands that take several images or repositories, and called skopeo one.
+_OF_ONE = ("copy", "inspect", "list-tags")
+
 Options = TypeVar("Options")
 
 
@@ -61,7 +64,7 @@ class Command(Generic[Options]):
     @property
     def takes_more(self) -> bool:
         """Whether an argument can be repeated: one whose name ends with ``...``, unless skopeo takes only one."""
-        return "..." in self.arguments and not (program() == "skopeo" and self.name in ("copy", "inspect"))
+        return "..." in self.arguments and not (program() == "skopeo" and self.name in _OF_ONE)
 
     @contextmanager
     def coding_errors(self) -> Iterator[None]:

@@ -93,16 +93,15 @@ class _View:
         self._options, self._reading, self._signers = options, reading, signers
         self._rows, self._out = TextRows(), TextOutput.of_stdout()
         self._blobs: dict[Digest, tuple[int, Placement]] = {}
-        self._images = self._referrers = 0
+        self._rows_printed = self._images = self._referrers = self._failed = 0
         self.exit_code = 0
-        if not options.json:
-            self._row("SIZE", "TO FETCH", "DIGEST", "IMAGE", tone="dim")
 
     def show(self, position: int, result: CopyResult | PyskopeoError) -> None:
         """Print what a copy of the image at ``position``, from 0, would do, or why it cannot be planned."""
         source, destination = self._options.sources[position], self._options.destinations[position]
         if isinstance(result, PyskopeoError):
             self.exit_code = self.exit_code or result.exit_code
+            self._failed += 1
             log("error", str(result))
             if self._options.json:
                 _print_line({"source": source.image_name, "destination": destination.image_name, "error": str(result)})
@@ -113,17 +112,21 @@ class _View:
         sys.stdout.flush()
 
     def finish(self) -> None:
-        """Print the sums below the rows, and who would sign."""
-        if self._options.json:
+        """Print the sums below the rows, if there are any, and who would sign."""
+        if not self._rows_printed:
             return
         for signer in self._signers:
             self._rows.line(f"to sign by {signer.called}")
         if self._referrers:
             self._rows.line(f"with {quantity(self._referrers, 'referrer')}")
-        self._rows.line(total_line(self._images, self._blobs.values()))
+        missing = f"; not planned: {quantity(self._failed, 'image name')}" if self._failed else ""
+        self._rows.line(total_line(self._images, self._blobs.values()) + missing)
         sys.stdout.flush()
 
     def _show_row(self, name: str, result: CopyResult) -> None:
+        if not self._rows_printed:
+            self._row("SIZE", "TO FETCH", "DIGEST", "IMAGE", tone="dim")
+        self._rows_printed += 1
         plan, placements = result.plan, result.placements
         blobs = {blob.digest: (blob.size, placements[blob.digest]) for blob in plan.all_blobs}
         fetched = sum(length for length, placement in blobs.values() if placement is Placement.WRITTEN)

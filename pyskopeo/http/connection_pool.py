@@ -9,28 +9,27 @@ import select
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import ConnectionFailed, NetworkError
-from ..fast_dataclass import dataclass, replace
+from ..fast_dataclass import replace
 from ..streams.cancellation import Cancelled, on_cancel
 from .connect import Connector, request_target
 from .connection import Connection
 from .exchange import Exchange, shutdown_socket
-from .locality import Locality
-from .origin import Origin
+from .messages import Request, Route
 from .request_head import encode_head
 from .response_body import ResponseBody
 from .response_head import Framing, InvalidResponse, framing
-from .streamed_body import StreamedBody
 from .time_limits import DocumentDeadline, ResponseTimeouts, TooSlow
 
 if TYPE_CHECKING:
     from .preconnection import Preconnection
 
+T = TypeVar("T")
 # Bytes. Bodies up to this size are read together with the head of their response.
 _PREFETCH = 16 * 1024
 # Bytes. Bodies of requests up to this size are sent together with the head.
@@ -41,37 +40,6 @@ _REDIRECT_BODY_SECONDS = 0.5
 _IDLE_SECONDS = 50.0
 # RFC 9110 section 9.2.1: sending these again has no effect on the server.
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """The key of the pool: requests of one route may use the same connection.
-
-    Addresses more local than ``reach`` are refused, so these connections are kept apart; None allows all.
-    """
-
-    origin: Origin
-    reach: Locality | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A request to send. ``target`` is the path with the query; ``headers`` are complete, with ``Host``.
-
-    ``timeouts`` are for its response; None are the connector's ``response_timeout`` and ``stall_timeout``.
-    """
-
-    method: str
-    route: Route
-    target: str
-    headers: Collection[tuple[str, str]]
-    body: bytes | StreamedBody = b""
-    timeouts: ResponseTimeouts | None = None
-
-    @property
-    def body_incomplete(self) -> bool:
-        """Whether the body has not been sent completely."""
-        return isinstance(self.body, StreamedBody) and not self.body.complete
 
 
 class ConnectionPool:
@@ -196,8 +164,7 @@ class ResponseReader:
     def __init__(self, pool: ConnectionPool, route: Route, exchange: Exchange) -> None:
         self._pool, self._route, self._exchange = pool, route, exchange
         self._lock = threading.Lock()
-        self._reading = False
-        self._released = False
+        self._is_reading = self._released = False
 
     @property
     def status(self) -> int:
@@ -214,13 +181,24 @@ class ResponseReader:
         Returns when the buffer is full, when the body ends, or after 0.2 seconds: many bytes at once from a fast
         server, regular progress from a slow one. Raises `ConnectionFailed`, `Stalled` or `Cancelled`.
         """
+        return self._reading(partial(self._exchange.body.readinto, buffer), 0)
+
+    def read_document(self, limit: int, deadline: DocumentDeadline) -> tuple[bytes, bool]:
+        """Return the body, or more than ``limit`` bytes of it, and whether that came before ``deadline``.
+
+        Raises as `readinto`.
+        """
+        return self._reading(partial(self._exchange.body.read_document, limit, deadline), (b"", True))
+
+    def _reading(self, read: Callable[[], T], closed: T) -> T:
+        """Return the result of ``read``, which reads the body; ``closed`` if the response has been closed."""
         with self._lock:
             if self._released:
-                return 0  # closed before this thread began to read
-            self._reading = True
+                return closed  # before this thread began to read
+            self._is_reading = True
         try:
             with on_cancel(partial(shutdown_socket, self._exchange.connection.sock)):
-                return self._exchange.body.readinto(buffer)
+                return read()
         except TimeoutError as error:
             connector = self._pool.connector
             raise connector.errors.stall_error(self._route.origin, connector.stall_timeout) from error
@@ -229,7 +207,7 @@ class ResponseReader:
             raise self._pool.connector.errors.read_error(error, self._route.origin) from error
         finally:
             with self._lock:
-                self._reading = False
+                self._is_reading = False
                 must_release = self._released
             if must_release:
                 self._pool.release(self._route, self._exchange)
@@ -240,7 +218,7 @@ class ResponseReader:
             if self._released:
                 return
             self._released = True
-            if self._reading:
+            if self._is_reading:
                 return  # a thread that was cancelled is still reading: it releases the connection itself
         self._pool.release(self._route, self._exchange)
 

@@ -35,6 +35,14 @@ class LimitedBody(ResponseBody):
     def is_document(self) -> None:
         self._pace.document = True
 
+    def _receive_piece(self, size: int) -> memoryview:
+        wanted = size if self.length is None else min(size, self.length)
+        piece = super()._receive_piece(self._pace.wait(wanted))
+        self._pace.moved(len(piece))
+        if self.ended:
+            self._pace.end()
+        return piece
+
     def read_all(self, deadline: DocumentDeadline) -> bytes:
         content = super().read_all(deadline)
         self._pace.charge(len(content))

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from .httpx_import import httpx
 from .rate_limit import HostLimits, Pace, RateLimits
 
-SendRequest: TypeAlias = Callable[[httpx.Request], Awaitable[httpx.Response]]
+HTTPXSend: TypeAlias = Callable[[httpx.Request], Awaitable[httpx.Response]]
 
 
 class LimitedStream(httpx.AsyncByteStream):
@@ -40,7 +40,7 @@ class LimitedStream(httpx.AsyncByteStream):
         await self._stream.aclose()
 
 
-def limited(send: SendRequest, limits: RateLimits) -> SendRequest:
+def limited(send: HTTPXSend, limits: RateLimits) -> HTTPXSend:
     """Return ``send`` with the bodies of its requests and responses within rate limits."""
 
     async def send_within(request: httpx.Request) -> httpx.Response:

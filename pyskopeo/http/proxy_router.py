@@ -3,66 +3,54 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..errors import ConnectionFailed, Stalled, Unsupported
-from .connect import check_literal_address
+from .connect import Connector, check_literal_address
 from .error_mapping import without_userinfo
+from .httpx_adapter import HTTPXSender
 from .httpx_import import httpx
+from .messages import Request, Response
 from .origin import Origin
 from .request_body import RequestBody
 
 if TYPE_CHECKING:
     import ssl
 
-    from .limited_stream import SendRequest
-    from .rate_limit import RateLimits
+    from .limited_stream import HTTPXSend
 
 
 class ProxyRouter:
     """Sends requests through SOCKS and https proxies, by one transport of httpx for each proxy.
 
-    ``context`` returns the TLS settings for an origin. ``timeout`` limits the time until the head of a response is
-    complete, in seconds; interim responses, which httpx reads without a limit, do not prolong it. ``rate_limits`` hold
-    for what is sent and received.
+    TLS settings, timeouts and rate limits are those of ``connector``. The time until the head of a response is complete
+    is limited by the timeouts for connecting and for a response together; interim responses, which httpx reads without
+    a limit, do not prolong it.
     """
 
-    def __init__(
-        self, context: Callable[[Origin], ssl.SSLContext], timeout: float, rate_limits: RateLimits | None = None
-    ) -> None:
-        self._context, self._timeout, self._rate_limits = context, timeout, rate_limits
+    def __init__(self, connector: Connector) -> None:
+        self._connector = connector
+        self._timeout = connector.connect_timeout + connector.response_timeout
         self._transports: dict[tuple[str, ssl.SSLContext], httpx.AsyncHTTPTransport] = {}
 
-    @staticmethod
-    def handles(proxy: str | None) -> bool:
-        """Return whether requests through ``proxy``, a URL or None, are sent by this class: all but http:// proxies."""
-        return proxy is not None and not proxy.startswith("http://")
+    async def send(self, request: Request, proxy: str) -> Response:
+        """Send a request through ``proxy``, and return its response.
 
-    async def send(self, request: httpx.Request, origin: Origin, proxy: str) -> httpx.Response:
-        """Send a request for ``origin`` through ``proxy``, and return its response.
-
-        Raises `UnsafeAddress`, `Unsupported` for a proxy that httpx does not support either, `ConnectionFailed` if
-        there is no connection through the proxy, `Stalled`, and httpx's `TransportError` for other failures.
+        Raises `UnsafeAddress`, `Unsupported` for a proxy that httpx does not support either, `ConnectionFailed`, and
+        `Stalled`.
         """
         from anyio import move_on_after
 
-        check_literal_address(origin, request.extensions.get("reach"))
-        send: SendRequest = self._transport(proxy, self._context(origin)).handle_async_request
-        streamed = isinstance(request.stream, RequestBody)
-        if self._rate_limits is not None:
-            from .limited_stream import limited
-
-            send = limited(send, self._rate_limits)
-        try:
-            if streamed:  # sending it may take any time, and has its own limit
-                return await send(request)
-            with move_on_after(self._timeout):
-                return await send(request)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
-            reason = _reason(error)
-            message = f"{origin.netloc} (through proxy {without_userinfo(proxy)}): {reason}"
-            raise ConnectionFailed(message, host=origin.netloc) from error
+        origin, connector = request.route.origin, self._connector
+        check_literal_address(origin, request.route.reach)
+        transport = self._transport(proxy, connector.context(origin))
+        send = partial(_connected, transport.handle_async_request, origin, proxy)
+        sender = HTTPXSender(send, connector)
+        if isinstance(request.body, RequestBody):  # sending it may take any time, and has its own limit
+            return await sender.send(request)
+        with move_on_after(self._timeout):
+            return await sender.send(request)
         reason = f"no answer for {self._timeout:g} s (--response-timeout)"
         raise Stalled(f"{origin.netloc}: {reason}", host=origin.netloc)
 
@@ -84,9 +72,19 @@ class ProxyRouter:
             await transport.aclose()
 
 
+async def _connected(send: HTTPXSend, origin: Origin, proxy: str, request: httpx.Request) -> httpx.Response:
+    """Send a request of httpx; raises `ConnectionFailed` if there is no connection through the proxy."""
+    try:
+        return await send(request)
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
+        message = f"{origin.netloc} (through proxy {without_userinfo(proxy)}): {_reason(error)}"
+        raise ConnectionFailed(message, host=origin.netloc) from error
+
+
 def _reason(error: Exception) -> str:
     """Return why there is no connection: the error of the system, if it is among the causes of httpx's error."""
     import ssl
+
 
     cause: BaseException | None = error
     while cause is not None:

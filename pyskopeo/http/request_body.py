@@ -1,4 +1,4 @@
-"""The body of a request that a worker thread writes, as a stream of httpx."""
+"""The body of a request that a worker thread writes, whichever way the request is sent."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from functools import partial
 import anyio
 
 from ..errors import ConnectionFailed
-from .httpx_import import httpx
 from .loop_bridge import run_in_loop
 from .streamed_body import END_SECONDS, StreamedBody
 
 
-class RequestBody(StreamedBody, httpx.AsyncByteStream):
-    """A `StreamedBody` that any transport of httpx can send.
+class RequestBody(StreamedBody):
+    """A `StreamedBody` that httpx can send, too.
 
-    `HTTPTransport` calls `transmit`; other transports iterate over it.
+    `HTTPTransport` calls `transmit`; httpx iterates over `pieces`.
     """
 
     def __init__(self, *, end_seconds: float = END_SECONDS) -> None:
@@ -33,7 +32,8 @@ class RequestBody(StreamedBody, httpx.AsyncByteStream):
         super().stop()
         self._drop()
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """Yield what `write` is given, in the event loop; raises `ConnectionFailed` if it is stopped."""
         sending, receiving = anyio.create_memory_object_stream[bytes](0)
 
         def write(buffer: memoryview) -> None:

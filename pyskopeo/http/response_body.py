@@ -17,6 +17,8 @@ from .time_limits import DocumentDeadline
 _COLLECT_SECONDS = 0.2
 # Bytes. The rest of a chunk from this size on is received into the caller's buffer.
 _LARGE = 16 * 1024
+# Bytes of a document that are received at once.
+_PIECE = 64 * 1024
 
 
 class ResponseBody:
@@ -65,6 +67,44 @@ class ResponseBody:
         self.length -= count
         self.ended = not self.length
         return count
+
+    @property
+    def ends_with_connection(self) -> bool:
+        """Whether nothing but the end of the connection says where the body ends."""
+        return self._chunks is None and self.length is None
+
+    def read_document(self, limit: int, deadline: DocumentDeadline) -> tuple[bytes, bool]:
+        """Return the body, or more than ``limit`` bytes of it, and whether that came before ``deadline``.
+
+        Raises as `readinto`. To be called once, instead of it.
+        """
+        self.is_document()
+        content = bytearray()
+        try:
+            while not self.ended and len(content) <= limit:
+                self._stall_timeout = deadline.wait(len(content))
+                content += self._receive_piece(min(limit + 1 - len(content), _PIECE))
+        except TimeoutError:
+            if deadline.left(len(content)):
+                raise
+            return bytes(content), False
+        return bytes(content), True
+
+    def _receive_piece(self, size: int) -> memoryview:
+        """Return some of the next ``size`` bytes, none at the end."""
+        connection, window = self._connection, memoryview(bytearray(size))
+        if self._chunks is not None:
+            return window[: self._read_chunk(window)]
+        if not connection.received and not connection.receive(self._stall_timeout, size):
+            if self.length is not None:
+                raise ConnectionError(f"closed with {self.length} bytes to go")
+            self.ended = True
+            return window[:0]
+        count = self._take_received(window if self.length is None else window[: self.length])
+        if self.length is not None:
+            self.length -= count
+            self.ended = not self.length
+        return window[:count]
 
     def read_all(self, deadline: DocumentDeadline) -> bytes:
         """Return a short body of known length; less, if the server closes the connection before its end.

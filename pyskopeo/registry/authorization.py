@@ -17,9 +17,8 @@ from ..http.origin import Origin, resolve_url, with_https
 from ..http.site import may_have_credentials
 
 if TYPE_CHECKING:
-    import httpx
-
     from ..credentials.bazel_helper import HelperHeaders
+    from ..http.messages import Response
     from ..http.redactor import Redactor
     from .challenge import Challenge, TokenRequest
 
@@ -76,7 +75,7 @@ class NeedToken:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Step: send the request with ``headers``. The result is the response (`httpx.Response`)."""
+    """Step: send the request with ``headers``. The result is the response (`Response`)."""
 
     headers: Mapping[str, str] = field(repr=False)
 
@@ -176,7 +175,7 @@ class Authorizer:
             value = (yield from self._saved_authorization(scope)) or (yield from self._first_authorization(url, scope))
             headers |= {"Authorization": value} if value else {}
         for _ in range(_MAX_CHALLENGES):
-            response: httpx.Response = yield Send(headers)
+            response: Response = yield Send(headers)
             if response.status_code != 401:
                 return
             if helper is not None and helper.authorization:

@@ -12,11 +12,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from ..errors import ConnectionFailed, InvalidContent, PyskopeoError, Stalled
-from ..http.httpx_import import httpx
 from ..http.loop_bridge import run_in_loop
 from ..http.time_limits import BlobTime, TooSlow
 from ..streams.byte_streams import BlobReader, SkippingReader
-from .body_reader import body_reader
 from .content_range import blob_part, describe_encoding, strong_etag
 from .download_state import DownloadState, Step
 from .mirrors import all_transient, combine_errors
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from ..access import Ranges
+    from ..http.messages import Response
     from ..model.descriptor import Descriptor
     from ..streams.byte_streams import ByteReader, PartReader, PartSink
     from ..streams.progress import Progress
@@ -57,7 +56,7 @@ class BlobDownload(BlobReader):
         self._ranges = ranges if has_parts else None
         retries = [repository.retry.times for repository in endpoints.repositories]
         self._state = DownloadState(retries, endpoints.position, offset)
-        self._response: httpx.Response | None = None
+        self._response: Response | None = None
         self._host: RangeHost | None = None
         self._body: ByteReader | None = None
         self._end: int | None = None
@@ -198,7 +197,7 @@ class BlobDownload(BlobReader):
                 endpoints.move_to(state.endpoint, failures)
             await self._use_response(response)
 
-    async def _request(self, endpoint: BlobEndpoint, what: str, until: int | None) -> httpx.Response:
+    async def _request(self, endpoint: BlobEndpoint, what: str, until: int | None) -> Response:
         """Send a request as soon as there may be another connection; raises as `request_blob`."""
         host, offset = HOSTS[endpoint.range_host], self._state.offset
         await HOSTS.wait_for(host, self, self.descriptor.size - offset)
@@ -210,7 +209,7 @@ class BlobDownload(BlobReader):
         self._host = host
         return response
 
-    async def _use_response(self, response: httpx.Response) -> None:
+    async def _use_response(self, response: Response) -> None:
         """Read from ``response`` from now on, unless it has other bytes than those requested."""
         state = self._state
         endpoint = state.endpoint
@@ -224,14 +223,13 @@ class BlobDownload(BlobReader):
             self._leave_endpoint(endpoint, error)
             return
         self._etag = self.endpoint, strong_etag(response)
-        body = body_reader(response)
+        body = response.reader
         skip = state.offset - part.start
         self._response, self._body = response, SkippingReader(body, skip) if skip else body
         self._end = part.end
         if self._ranges is not None and part.end is not None and part.end - state.offset <= self._ranges.stretch:
             self.requested_end = part.end
-        limits = response.extensions.get("time_limits")
-        self._time = BlobTime(*limits) if limits else None
+        self._time = BlobTime(*response.time_limits)
         self._encoding = describe_encoding(response)
 
     async def _recover_from_broken_body(self, error: ConnectionFailed) -> None:
@@ -259,7 +257,7 @@ class BlobDownload(BlobReader):
         if response is not None:
             await self._close(response)
 
-    async def _close(self, response: httpx.Response) -> None:
+    async def _close(self, response: Response) -> None:
         host, self._host = self._host, None
         if host is not None:
             HOSTS.release(host)

@@ -14,8 +14,7 @@ from ..fast_dataclass import dataclass
 from ..http.printable import to_printable
 
 if TYPE_CHECKING:
-    import httpx
-
+    from ..http.messages import Response
     from ..model.descriptor import Descriptor
 
 # Compiled by `re` at the first use.
@@ -31,13 +30,13 @@ class Part:
     end: int | None
 
 
-def starts_at(response: httpx.Response, offset: int, size: int) -> bool:
+def starts_at(response: Response, offset: int, size: int) -> bool:
     """Return whether a 206 has the bytes from ``offset`` on of a blob of ``size`` bytes."""
     part = _content_range(response, size)
     return part is not None and part.start == offset
 
 
-def blob_part(response: httpx.Response, descriptor: Descriptor, offset: int) -> Part:
+def blob_part(response: Response, descriptor: Descriptor, offset: int) -> Part:
     """Return the bytes that a 200 or 206 has of the blob that was requested from ``offset`` on.
 
     A ``Content-Encoding`` does not matter: none was asked for, stores set it on bytes that are the blob as it is, and
@@ -59,17 +58,16 @@ def blob_part(response: httpx.Response, descriptor: Descriptor, offset: int) -> 
             expected=str(descriptor.size),
             actual=str(length),
         )
-    framed = length is not None or "transfer-encoding" in response.headers or "reader" not in response.extensions
-    return Part(0, descriptor.size if framed else None)
+    return Part(0, None if response.ends_with_connection else descriptor.size)
 
 
-def strong_etag(response: httpx.Response) -> str:
+def strong_etag(response: Response) -> str:
     """Return the entity tag of a response if it is a strong one (RFC 9110 section 8.8.3), else ""."""
     tag = response.headers.get("etag", "").strip()
     return tag if len(tag) > 1 and tag[0] == tag[-1] == '"' else ""
 
 
-def check_part(response: httpx.Response, descriptor: Descriptor, start: int, end: int, etag: str) -> None:
+def check_part(response: Response, descriptor: Descriptor, start: int, end: int, etag: str) -> None:
     """Raise `InvalidContent` unless a 200 or 206 has exactly the bytes from ``start`` up to ``end`` of a blob.
 
     ``etag`` is the strong entity tag of the blob, "" if it is not known: the response must not have another one.
@@ -86,13 +84,13 @@ def check_part(response: httpx.Response, descriptor: Descriptor, start: int, end
         raise InvalidContent(f"{asked} with ETag {to_printable(etag, 80)}, got {to_printable(found, 80)}")
 
 
-def describe_encoding(response: httpx.Response) -> str:
+def describe_encoding(response: Response) -> str:
     """Return a part of an error message for wrong bytes: the response's content encoding, "" without one."""
     encoding = response.headers.get("content-encoding", "").strip().lower()
     return f" (Content-Encoding {to_printable(encoding, 40)})" if encoding not in ("", "identity") else ""
 
 
-def _content_range(response: httpx.Response, size: int) -> Part | None:
+def _content_range(response: Response, size: int) -> Part | None:
     found = re.fullmatch(_CONTENT_RANGE, response.headers.get("content-range", ""))
     if found is None or (found[3] and int(found[3]) != size):
         return None
@@ -101,6 +99,6 @@ def _content_range(response: httpx.Response, size: int) -> Part | None:
     return Part(start, end) if start < end <= size and length in (None, end - start) else None
 
 
-def _content_length(response: httpx.Response) -> int | None:
+def _content_length(response: Response) -> int | None:
     length = response.headers.get("content-length", "")
     return int(length) if re.fullmatch(_LENGTH, length) else None

@@ -15,18 +15,17 @@ from ..model.reference import Reference
 from .blob_download import BlobDownload
 from .layer_urls import request_from_urls
 from .redirects import follow_redirects
-from .request import build_request, httpx_errors, limit_body
+from .request import build_request
 from .sessions import open_sender
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..access import Access
-    from ..http.httpx_import import httpx
+    from ..http.messages import Response, SendRequest
     from ..model.descriptor import Descriptor
     from ..streams.byte_streams import BlobReader
     from .mirrors import BlobEndpoint
-    from .session import SendRequest
 
 
 _ADVICE = "; --tls-verify=false (copy: --src-tls-verify=false) allows http and addresses of this network"
@@ -71,7 +70,7 @@ class _ExternalEndpoint:
 
     async def request_blob(
         self, descriptor: Descriptor, offset: int, what: str, until: int | None = None
-    ) -> httpx.Response:
+    ) -> Response:
         """GET the whole blob, whatever ``offset`` is."""
         schemes = frozenset({"https", "http"} if self._insecure else {"https"})
         try:
@@ -81,18 +80,15 @@ class _ExternalEndpoint:
             error.args = (f"{what}: {error}{advice}",)
             raise
 
-    async def request_part(self, descriptor: Descriptor, start: int, end: int, etag: str, what: str) -> httpx.Response:
+    async def request_part(self, descriptor: Descriptor, start: int, end: int, etag: str, what: str) -> Response:
         """Not called: `range_host` is empty."""
         raise NotImplementedError
 
-    async def _request(self, method: str, url: str) -> httpx.Response:
+    async def _request(self, method: str, url: str) -> Response:
         return await follow_redirects(url, partial(self._request_once, method), Origin.of(url).netloc)
 
-    async def _request_once(self, method: str, url: str) -> httpx.Response:
+    async def _request_once(self, method: str, url: str) -> Response:
         reach = Locality.LOOPBACK if self._insecure else Locality.PUBLIC
-        with httpx_errors(url):
-            request = build_request(method, url, {}, b"", self._network, reach=reach)
-            response = await self._send(request)
-            limit_body(request, response, self._network)
+        response = await self._send(build_request(method, url, {}, b"", self._network, reach=reach))
         self.report(Requested(method, redact_url(url), response.status_code, 0.0))
         return response

@@ -13,7 +13,7 @@ from ..errors import InvalidContent, NetworkError, PyskopeoError, RegistryError,
 from ..http.origin import Origin
 
 if TYPE_CHECKING:
-    from ..http.httpx_import import httpx
+    from ..http.messages import Response
     from ..model.descriptor import Descriptor
 
 # At most this many of a descriptor's URLs are requested.
@@ -23,11 +23,11 @@ _HTTPS = frozenset({"https"})
 
 async def request_from_urls(
     descriptor: Descriptor,
-    request: Callable[[str, str], Awaitable[httpx.Response]],
+    request: Callable[[str, str], Awaitable[Response]],
     what: str,
     *,
     schemes: frozenset[str] = _HTTPS,
-) -> httpx.Response:
+) -> Response:
     """GET a layer from the first of its URLs that has it, by ``request`` (method, URL), which follows redirects.
 
     ``what`` begins the messages of errors. Raises `NetworkError` and `InvalidContent` when none of them has the layer.

@@ -20,7 +20,7 @@ from ..model.events import Requested
 from ..model.reference import Reference
 from ..model.signature import SIGNATURE_LIMIT, Signature
 from .redirects import follow_redirects
-from .request import build_request, httpx_errors, limit_body
+from .request import build_request
 from .response_checks import closing
 from .sessions import open_sender
 
@@ -28,9 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..access import Access
-    from ..http.httpx_import import httpx
+    from ..http.messages import Response, SendRequest
     from ..model.digest import Digest
-    from .session import SendRequest
 
 _REMOTE = frozenset({"http", "https"})
 
@@ -113,17 +112,14 @@ class _Download:
                 raise RegistryError(f"{what}: StatusCode: {response.status_code}", status=response.status_code)
             return await read_bounded(response, SIGNATURE_LIMIT, what)
 
-    async def _request(self, url: str) -> httpx.Response:
+    async def _request(self, url: str) -> Response:
         network, target = self._access.network, Origin.of(url)
         own = target == self._origin
         # The user has named the lookaside, wherever it is; it must not send us to what is nearer than itself.
         reach = None if own else reach_from(self._origin.host, self._peer, target.host)
-        with httpx_errors(url):
-            request = build_request("GET", url, self._headers if own else {}, b"", network, reach=reach)
-            response = await self._send(request)
-        limit_body(request, response, network)
+        response = await self._send(build_request("GET", url, self._headers if own else {}, b"", network, reach=reach))
         if own:
-            self._peer = response.extensions.get("peer") or ""
+            self._peer = response.peer
         self._access.report(Requested("GET", redact_url(url), response.status_code, 0.0))
         return response
 

@@ -14,7 +14,7 @@ from ..model.events import Report, Warned
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ..http.httpx_import import httpx
+    from ..http.messages import Response
     from ..http.retry import Call, Retry
     from ..model.descriptor import Descriptor
     from ..model.reference import Reference
@@ -38,7 +38,7 @@ class BlobEndpoint(Protocol):
 
     async def request_blob(
         self, descriptor: Descriptor, offset: int, what: str, until: int | None = None
-    ) -> httpx.Response:
+    ) -> Response:
         """GET a blob from byte ``offset`` on, without retries: a 200 from byte 0 on, or a 206 from ``offset`` on.
 
         ``until`` is the end of the bytes that are needed, None: all. ``what`` begins the messages of errors. Raises
@@ -46,7 +46,7 @@ class BlobEndpoint(Protocol):
         """
         ...
 
-    async def request_part(self, descriptor: Descriptor, start: int, end: int, etag: str, what: str) -> httpx.Response:
+    async def request_part(self, descriptor: Descriptor, start: int, end: int, etag: str, what: str) -> Response:
         """GET the bytes from ``start`` up to ``end`` of a blob, as `Repository.request_part`."""
         ...
 

@@ -14,7 +14,6 @@ from ..errors import ConnectionFailed, InvalidContent, PyskopeoError, RegistryEr
 from ..model.events import Explained
 from ..streams.cancellation import check_cancelled, run_in_thread
 from ..streams.concurrency import processors_idle
-from .body_reader import body_reader
 from .part_count import PartCount
 from .range_hosts import HOSTS
 
@@ -195,7 +194,7 @@ class PartWorkers:
         try:
             host.proven = True
             self._parts.begin(part)
-            work = partial(self._write, part, body_reader(response), end)
+            work = partial(self._write, part, response.reader, end)
             await run_in_thread(work, limiter=self._limiter)
         finally:
             await response.aclose()

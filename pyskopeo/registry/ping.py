@@ -20,7 +20,7 @@ from ..errors import (
     UnsafeAddress,
 )
 from ..fast_dataclass import dataclass, replace
-from ..http.httpx_import import httpx
+from ..http.messages import Response
 from ..http.origin import Origin
 from ..streams.concurrency import SingleFlight
 from .error_response import error_from_response
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ..http.tls import Trust
     from ..model.events import Event
 
-Get: TypeAlias = Callable[[str], Awaitable[httpx.Response]]
+Get: TypeAlias = Callable[[str], Awaitable[Response]]
 KEEPS_SIGNATURES = "x-registry-supports-signatures"
 """The header of a registry that keeps signatures; its value is 1 then."""
 # Redirects included.
@@ -140,13 +140,13 @@ async def _request(url: str, get: Get) -> Ping:
     return Ping(
         response.status_code,
         tuple(response.headers.get_list("www-authenticate")) if response.status_code == 401 else (),
-        response.extensions.get("peer") or "",
+        response.peer,
         response.headers.get("retry-after"),
         keeps_signatures=response.headers.get(KEEPS_SIGNATURES) == "1",
     )
 
 
-def _target_within_origin(url: str, response: httpx.Response) -> str:
+def _target_within_origin(url: str, response: Response) -> str:
     try:
         target = redirect_target(url, response)
     except UnsafeAddress:

@@ -65,7 +65,7 @@ class Preconnections:
         origin = Origin.of(f"https://{endpoint.reference.api_host}")
         connector = connector_for(endpoint.reference, access)
         proxy = connector.proxy(origin)
-        if proxy is None or proxy.startswith("http://"):  # see `ProxyRouter.handles`
+        if proxy is None or proxy.startswith("http://"):  # see `HTTPTransport.send`
             self._planned.append((_Way.of(endpoint.reference, access), connector, origin))
 
     def begin(self) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from ..errors import InvalidContent
-from ..http.httpx_import import httpx
+from ..http.messages import Response
 from ..http.origin import resolve_redirect
 from ..http.response_head import REDIRECTS
 
 _MAX_REDIRECTS = 10
 
 
-def redirect_target(url: str, response: httpx.Response) -> str:
+def redirect_target(url: str, response: Response) -> str:
     """Return where the ``response`` to a request for ``url`` redirects to; "" if it is no redirect.
 
     Raises `UnsafeAddress` for a redirect from https to plain http at another host, and to anything but http and https.
@@ -23,7 +23,7 @@ def redirect_target(url: str, response: httpx.Response) -> str:
     return resolve_redirect(url, location) if location else ""
 
 
-async def follow_redirects(url: str, send: Callable[[str], Awaitable[httpx.Response]], who: str) -> httpx.Response:
+async def follow_redirects(url: str, send: Callable[[str], Awaitable[Response]], who: str) -> Response:
     """Return the response of ``send(url)``, or of the last request if it redirects; ``who`` is named in errors.
 
     Raises what ``send`` raises, `UnsafeAddress`, and `InvalidContent` for circular redirects or more than 10 redirects.

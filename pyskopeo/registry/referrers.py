@@ -29,7 +29,7 @@ from .link_header import find_next_page
 from .response_checks import closing, read_error
 
 if TYPE_CHECKING:
-    from ..http.httpx_import import httpx
+    from ..http.messages import Response
     from ..model.digest import Digest
     from ..model.referrer import Origin as FoundBy
     from .repository_reader import Repository
@@ -163,8 +163,8 @@ async def _read_page(repository: Repository, page: str, artifact_type: str, what
     return _Page(entries, _next_page(response, session.origin, what), len(raw))
 
 
-def _next_page(response: httpx.Response, registry: Origin, what: str) -> str:
-    url = find_next_page(response.headers.get_list("link"), str(response.extensions["url"])).url
+def _next_page(response: Response, registry: Origin, what: str) -> str:
+    url = find_next_page(response.headers.get_list("link"), response.url).url
     if not url:
         return ""
     if Origin.of(url).host != registry.host:

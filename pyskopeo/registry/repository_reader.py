@@ -25,7 +25,7 @@ from .session import Session
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from ..http.httpx_import import httpx
+    from ..http.messages import Response
     from ..http.retry import Retry
     from ..model.events import Report
     from .tag_pages import TagList
@@ -197,7 +197,7 @@ class Repository:
 
     async def request_blob(
         self, descriptor: Descriptor, offset: int, what: str, until: int | None = None
-    ) -> httpx.Response:
+    ) -> Response:
         """GET a blob from byte ``offset`` on, without retries: a 200 from byte 0 on, or a 206 from ``offset`` on.
 
         ``until`` is the end of the bytes that are needed, if that is not the end of the blob. If the server does not
@@ -209,7 +209,7 @@ class Repository:
 
     async def request_part(
         self, descriptor: Descriptor, start: int, end: int, etag: str, what: str
-    ) -> httpx.Response:
+    ) -> Response:
         """GET the bytes from ``start`` up to ``end`` of a blob, without retries.
 
         ``etag`` is the strong entity tag of the blob, "" if it is not known. Raises `InvalidContent` for a response
@@ -229,7 +229,7 @@ class Repository:
 
     async def _request_blob(
         self, descriptor: Descriptor, offset: int, what: str, until: int | None
-    ) -> httpx.Response:
+    ) -> Response:
         session, path = self.session, self.blob_path(descriptor.digest)
         last = "" if until is None else until - 1
         ranged = bool(offset) or until is not None

@@ -17,7 +17,7 @@ from .response_checks import as_digest, ask, closing, head_manifest, mismatch, r
 from .session import Session
 
 if TYPE_CHECKING:
-    from ..http.httpx_import import httpx
+    from ..http.messages import Response
 
 _UNCONDITIONAL: Mapping[str, str] = MappingProxyType({})
 _WRITTEN = frozenset({200, 201, 202, 204})
@@ -104,7 +104,7 @@ class RepositoryWriter:
 
         await self._session.retry(once, what)
 
-    def _stored_digest(self, response: httpx.Response, what: str) -> Digest | None:
+    def _stored_digest(self, response: Response, what: str) -> Digest | None:
         """Return the digest that the registry states for a manifest it has stored, None if it states none."""
         try:
             return stated_digest(response)

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import ContentMismatch, InvalidDigest, NotFound, PyskopeoError, RegistryError, Unsupported, prefix_errors
-from ..http.httpx_import import httpx
+from ..http.messages import Response
 from ..http.read_bounded import read_bounded
 from ..model import mediatype
 from ..model.content_digest import content_digest
@@ -28,7 +28,7 @@ _MAY_BE_ANSWERED_LATER = frozenset({408, 425, 429, 502, 503, 504})
 
 
 @asynccontextmanager
-async def closing(response: httpx.Response) -> AsyncIterator[None]:
+async def closing(response: Response) -> AsyncIterator[None]:
     """Close ``response`` on exit, whether its body has been read or not."""
     try:
         yield
@@ -36,7 +36,7 @@ async def closing(response: httpx.Response) -> AsyncIterator[None]:
         await response.aclose()
 
 
-async def read_error(session: Session, response: httpx.Response, what: str) -> PyskopeoError:
+async def read_error(session: Session, response: Response, what: str) -> PyskopeoError:
     """Read the body of an error response and return the error to raise; ``what`` describes the request."""
     async with closing(response):
         body = await read_bounded(response, error_response.LIMIT, what, truncate=True)
@@ -93,7 +93,7 @@ def as_digest(name: str) -> Digest | None:
         return None
 
 
-def stated_digest(response: httpx.Response) -> Digest | None:
+def stated_digest(response: Response) -> Digest | None:
     """Return the digest in ``Docker-Content-Digest``, None without one.
 
     It may be written without its algorithm, in upper case or in quotes, and repeated. Raises `InvalidDigest` for
@@ -119,7 +119,7 @@ def _parse_stated(value: str) -> Digest:
     return Digest.parse(value)
 
 
-def check_stated_digest(response: httpx.Response, raw: bytes, what: str) -> None:
+def check_stated_digest(response: Response, raw: bytes, what: str) -> None:
     """Compare the bytes ``raw`` with the digest that the registry states.
 
     Raises `ContentMismatch` if it is another one, and `InvalidDigest` if it is none.

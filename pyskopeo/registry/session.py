@@ -1,6 +1,6 @@
 """Send requests to one registry: scheme, authorization, redirects, retries.
 
-Redirects are followed here, not by httpx, so that no secret and no request leaves an origin unchecked.
+Redirects are followed here, not below, so that no secret and no request leaves an origin unchecked.
 """
 
 from __future__ import annotations
@@ -9,10 +9,9 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import ConnectionFailed, NotFound, PyskopeoError
-from ..http.httpx_import import httpx
 from ..http.locality import Locality, reach_from
 from ..http.origin import Origin, redact_url, resolve_location
 from ..http.redactor import Redactor
@@ -33,15 +32,15 @@ from .authorization import (
 )
 from .ping import Ping, Pings
 from .redirects import follow_redirects
-from .request import Content, WarningReporter, build_request, httpx_errors, limit_body
+from .request import Content, WarningReporter, build_request
 
 if TYPE_CHECKING:
     from ..access import Access
     from ..credentials.authfile import Credentials
     from ..credentials.bazel_helper import HelperHeaders
+    from ..http.messages import Response, SendRequest
 
 T = TypeVar("T")
-SendRequest: TypeAlias = Callable[[httpx.Request], Awaitable[httpx.Response]]
 
 
 class TokenExpired(ConnectionFailed):
@@ -130,7 +129,7 @@ class Session:
         return (self._authorizer.basic_header, None) if token is None else (token.header, token.life)
 
     async def response_error(
-        self, response: httpx.Response, body: bytes, what: str, *, got_credentials: bool = False
+        self, response: Response, body: bytes, what: str, *, got_credentials: bool = False
     ) -> PyskopeoError:
         """Return the error for an error response with ``body``, whose message has no secrets of ours.
 
@@ -139,7 +138,7 @@ class Session:
         """
         status, note, next_step = response.status_code, "", ""
         if status in (401, 403):
-            origin = Origin.of(str(response.extensions["url"]))
+            origin = Origin.of(response.url)
             if not got_credentials and origin != self.origin:
                 note = f", answered by {origin.netloc}"
             elif self._authorizer.sends_given_token:
@@ -173,7 +172,7 @@ class Session:
 
     async def request(
         self, method: str, path: str, headers: Mapping[str, str], *, content: bytes = b"", extra_scope: str = ""
-    ) -> httpx.Response:
+    ) -> Response:
         """Send an authorized request to the registry and follow redirects, to other origins without secrets.
 
         ``path`` may be an absolute URL, from a ``Location`` of the registry. ``extra_scope`` is a scope that the
@@ -187,7 +186,7 @@ class Session:
             self._scheme = await self.pings.scheme(self._reference.api_host, self._access.trust, self._get)
         scope = f"{self._scope} {extra_scope}".strip() if extra_scope else self._scope
 
-        async def send(url: str) -> httpx.Response:
+        async def send(url: str) -> Response:
             if Origin.of(url) == self.origin:
                 return await self._send_authorized(method, url, headers, content, scope)
             return await self.send_elsewhere(method, url, headers, content)
@@ -196,7 +195,7 @@ class Session:
         with self.redactor.redacted_errors():
             return await follow_redirects(url, send, self._reference.registry)
 
-    async def send_stream(self, method: str, url: str, headers: Mapping[str, str], body: RequestBody) -> httpx.Response:
+    async def send_stream(self, method: str, url: str, headers: Mapping[str, str], body: RequestBody) -> Response:
         """Send a request whose body is written while it is sent. No redirect is followed: it cannot be sent again.
 
         A 401 raises `TokenExpired` if there is another ``Authorization`` to try.
@@ -206,13 +205,13 @@ class Session:
                 return await self._send_authorized(method, url, headers, body, self._scope)
             return await self.send_elsewhere(method, url, headers, body)
 
-    def location_of(self, response: httpx.Response, default: str = "") -> str:
+    def location_of(self, response: Response, default: str = "") -> str:
         """Return the URL of ``Location``, ``default`` if the response has none; raises `UnsafeAddress`."""
         location = response.headers.get("location", "")
         with self.redactor.redacted_errors():
-            return resolve_location(str(response.extensions["url"]), location, self.origin) if location else default
+            return resolve_location(response.url, location, self.origin) if location else default
 
-    async def request_external(self, method: str, url: str) -> httpx.Response:
+    async def request_external(self, method: str, url: str) -> Response:
         """Send a request to a URL in a manifest and follow redirects, without credentials.
 
         Raises `UnsafeAddress`, and `InvalidContent` for more than 10 redirects.
@@ -222,7 +221,7 @@ class Session:
 
     async def send_elsewhere(
         self, method: str, url: str, headers: Mapping[str, str] | None = None, content: Content = b""
-    ) -> httpx.Response:
+    ) -> Response:
         """Send a request to a URL that the registry gave, which may be of any origin, with these headers only.
 
         No redirect is followed. Raises `UnsafeAddress` if the server's address is more local than the registry's.
@@ -233,10 +232,10 @@ class Session:
 
     async def _send_authorized(
         self, method: str, url: str, headers: Mapping[str, str], content: Content, scope: str
-    ) -> httpx.Response:
+    ) -> Response:
         """Send a request to the registry's own origin, and carry out the steps of the authorization flow."""
         flow = self._authorizer.flow(url, scope)
-        response: httpx.Response | None = None
+        response: Response | None = None
         result: object = None
         try:
             while True:
@@ -248,7 +247,7 @@ class Session:
                             raise TokenExpired(f"{self.origin.netloc}: the token had expired", host=self.origin.netloc)
                     sent = {**step.headers, **headers}
                     result = response = await self._send(method, url, sent, content)
-                    self._peer = self._peer or response.extensions.get("peer") or ""
+                    self._peer = self._peer or response.peer
                 else:
                     result = await self._result_of(step)
         except StopIteration:
@@ -280,7 +279,7 @@ class Session:
         self._peer = self._peer or found.peer
         return found
 
-    async def _get(self, url: str) -> httpx.Response:
+    async def _get(self, url: str) -> Response:
         return await self._send("GET", url, {})
 
     async def _get_token(self, step: NeedToken) -> BearerToken:
@@ -301,20 +300,18 @@ class Session:
 
     async def _send(
         self, method: str, url: str, headers: Mapping[str, str], content: Content = b"", reach: Locality | None = None
-    ) -> httpx.Response:
-        with httpx_errors(url):
-            request = build_request(method, url, headers, content, self._access.network, reach=reach)
-            started, status = time.monotonic(), 0
-            try:
-                response = await self._send_request(request)
-                status = response.status_code
-            finally:
-                took = time.monotonic() - started
-                self.fastest = min(self.fastest, took) if status else self.fastest
-                self.report(Requested(request.method, redact_url(url), status, round(took, 3)))
-        response.extensions["url"] = url
+    ) -> Response:
+        request = build_request(method, url, headers, content, self._access.network, reach=reach)
+        started, status = time.monotonic(), 0
+        try:
+            response = await self._send_request(request)
+            status = response.status_code
+        finally:
+            took = time.monotonic() - started
+            self.fastest = min(self.fastest, took) if status else self.fastest
+            self.report(Requested(method, redact_url(url), status, round(took, 3)))
+        response.url = url
         if (quotas := self._access.network.retry.quotas) is not None and Origin.of(url) == self.origin:
             quotas.note(self._reference.registry, status, response.headers)
-        limit_body(request, response, self._access.network)
         self._warnings.report_new(response)
         return response

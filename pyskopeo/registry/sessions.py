@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Self, cast
 
 from ..fast_dataclass import replace
@@ -12,7 +11,7 @@ from ..http.transport import HTTPTransport
 from ..model.reference import Reference
 from .connectors import connector_for, endpoint_access
 from .ping import Pings
-from .session import SendRequest, Session
+from .session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from ..access import Access, Network
     from ..config.registries import Endpoint
     from ..credentials.authfile import Credentials
-    from ..http.rate_limit import RateLimits
+    from ..http.messages import Headers, Request, Response, SendRequest
     from ..http.tls import Trust
     from ..model.events import Event
     from .mirrors import Endpoints
@@ -135,7 +134,7 @@ class SharedConnections:
     """
 
     def __init__(
-        self, *, actions: str = "pull", on_response: Callable[[str, httpx.Headers], None] | None = None
+        self, *, actions: str = "pull", on_response: Callable[[str, Headers], None] | None = None
     ) -> None:  # fmt: skip
         self._actions, self._on_response = actions, on_response
         self._transports: dict[tuple[str, Trust], HTTPTransport] = {}
@@ -161,20 +160,20 @@ class SharedConnections:
 
     def _send(self, reference: Reference, access: Access) -> SendRequest:
         if access.network.client is not None:
-            return _client_sender(access.network.client, access.network.rate_limits)
+            return _client_sender(access.network.client, access.network)
         key = (reference.registry, access.trust)
         if key not in self._transports:
             self._transports[key] = _transport(reference, access)
-        return self._transports[key].handle_async_request
+        return self._transports[key].send
 
     def _noting(self, reference: Reference, send: SendRequest) -> SendRequest:
         """Return what sends requests as ``send`` does, and has the responses of the registry itself noted."""
         if (note := self._on_response) is None:
             return send
 
-        async def noting(request: httpx.Request) -> httpx.Response:
+        async def noting(request: Request) -> Response:
             response = await send(request)
-            if request.url.netloc.decode() == reference.api_host:
+            if request.route.origin.netloc == reference.api_host:
                 note(reference.registry, response.headers)
             return response
 
@@ -194,27 +193,20 @@ class SharedConnections:
             await transport.aclose()
 
 
-def _client_sender(client: httpx.AsyncClient, rate_limits: RateLimits | None) -> SendRequest:
-    send = partial(client.send, stream=True, auth=None, follow_redirects=False)
-    if rate_limits is None:
-        return send
-    from ..http.limited_stream import limited
+def _client_sender(client: httpx.AsyncClient, network: Network) -> SendRequest:
+    from ..http.httpx_adapter import client_sender  # which imports httpx
 
-    return limited(send, rate_limits)
+    return client_sender(client, network)
 
 
 @asynccontextmanager
 async def open_sender(reference: Reference, access: Access) -> AsyncIterator[SendRequest]:
-    """Yield a function that sends a request of httpx: by `Network.client`, or by an `HTTPTransport`.
-
-    The transport is called without a client: cookies and redirects, which a client adds, are not needed, and take time
-    in a pull of many small layers.
-    """
+    """Yield a function that sends a request: by `Network.client`, or by an `HTTPTransport`."""
     if access.network.client is not None:
-        yield _client_sender(access.network.client, access.network.rate_limits)
+        yield _client_sender(access.network.client, access.network)
         return
     async with _transport(reference, access) as transport:
-        yield transport.handle_async_request
+        yield transport.send
 
 
 def _transport(reference: Reference, access: Access) -> HTTPTransport:

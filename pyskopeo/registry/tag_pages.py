@@ -22,7 +22,7 @@ from .link_header import find_next_page
 from .response_checks import as_digest, closing, read_error
 
 if TYPE_CHECKING:
-    from ..http.httpx_import import httpx
+    from ..http.messages import Response
     from ..model.digest import Digest
     from .session import Session
 
@@ -116,13 +116,13 @@ class NamePages:
                     limit=limit,
                 )
 
-    def _next_page(self, response: httpx.Response) -> str:
+    def _next_page(self, response: Response) -> str:
         """Return the path of the next page at the registry, or its URL on the host that the page came from; or "".
 
         Registries behind a proxy may give the scheme, the port and the host that they have behind it. Scheme and port
         do not matter, and on another host the page is only read if it has the path of this list, from the registry.
         """
-        here = str(response.extensions["url"])
+        here = response.url
         page = find_next_page(response.headers.get_list("link"), here)
         if page.problem and page.url:
             self._session.warn_once(f"{self._what}: the Link header {page.problem}", f"{self._what}: Link")

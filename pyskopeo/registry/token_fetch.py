@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from ..errors import AccessDenied, PyskopeoError, UnsafeAddress
-from ..http.httpx_import import httpx
+from ..http.messages import Response
 from ..http.origin import Origin
 from ..http.read_bounded import read_bounded
 from . import error_response
@@ -23,12 +23,12 @@ class Client(Protocol):
 
     async def send_elsewhere(
         self, method: str, url: str, headers: Mapping[str, str] | None = None, content: bytes = b""
-    ) -> httpx.Response:
+    ) -> Response:
         """Send a request to a URL that the registry gave."""
         ...
 
     async def response_error(
-        self, response: httpx.Response, body: bytes, what: str, *, got_credentials: bool = False
+        self, response: Response, body: bytes, what: str, *, got_credentials: bool = False
     ) -> PyskopeoError:
         """Return the error for an error response with ``body``."""
         ...
@@ -45,7 +45,7 @@ async def fetch_token(client: Client, request: TokenRequest, what: str, *, insec
     if first.scheme == "http" and request.has_secret and not insecure:
         client.warn_once(f"credentials are sent to {first} without TLS, as --trust-realm allows")
 
-    async def send(url: str) -> httpx.Response:
+    async def send(url: str) -> Response:
         nonlocal current
         target = Origin.of(url)
         if request.has_secret and not _may_have_secret(current, target):

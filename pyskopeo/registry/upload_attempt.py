@@ -23,7 +23,7 @@ from .upload_session import range_end, with_digest
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
-    from ..http.httpx_import import httpx
+    from ..http.messages import Response
     from ..model.descriptor import Descriptor
     from ..model.digest import Digest
     from .upload_session import UploadSession
@@ -223,7 +223,7 @@ class _PatchRequest:
         self.sent = 0
         self._length = length
         self._done = anyio.Event()
-        self._response: httpx.Response | None = None
+        self._response: Response | None = None
         self._error: PyskopeoError | None = None
 
     @property
@@ -238,7 +238,7 @@ class _PatchRequest:
         self.sent += len(part)
         return buffer[len(part) :]
 
-    async def exchange(self, send: Callable[[RequestBody], Awaitable[httpx.Response]]) -> None:
+    async def exchange(self, send: Callable[[RequestBody], Awaitable[Response]]) -> None:
         """Send the request and its body; errors are not raised here, but by `response`."""
         try:
             with self.scope:
@@ -249,7 +249,7 @@ class _PatchRequest:
             self.body.stop()
             self._done.set()
 
-    async def response(self) -> httpx.Response:
+    async def response(self) -> Response:
         """Wait for the response and return it; raises `NetworkError`."""
         await self._done.wait()
         if self._response is None:

@@ -17,7 +17,7 @@ from ..model.events import Explained
 from .response_checks import ask, read_error
 
 if TYPE_CHECKING:
-    from ..http.httpx_import import httpx
+    from ..http.messages import Response
     from ..model.digest import Digest
     from ..model.reference import Reference
     from .session import Session
@@ -211,7 +211,7 @@ class UploadSession:
             with anyio.move_on_after(_CANCEL_SECONDS, shield=True), suppress(PyskopeoError):
                 await (await self.session.request("DELETE", location, {})).aclose()
 
-    def update_location(self, response: httpx.Response) -> None:
+    def update_location(self, response: Response) -> None:
         """Use the ``Location`` of a response for the next request."""
         self.location = self.session.location_of(response, self.location)
 
@@ -233,7 +233,7 @@ class UploadSession:
         return False
 
 
-def range_end(response: httpx.Response) -> int | None:
+def range_end(response: Response) -> int | None:
     """Return the number of bytes that the registry has, from ``Range``; None if it does not say, as with ``0-0``."""
     found = _RANGE.fullmatch(response.headers.get("range", "").strip())
     return int(found[1]) + 1 if found and found[1] != "0" else None

@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from ..errors import ConnectionFailed, InvalidInput, RegistryError, UnsafeAddress, prefix_errors
+from ..errors import InvalidInput, RegistryError, UnsafeAddress, prefix_errors
 from ..fast_dataclass import dataclass
 from ..http.origin import Origin, redact_url
 from ..http.printable import to_printable
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     import ssl
 
     from ..access import Network
-    from ..http.limited_stream import SendRequest
+    from ..http.messages import Request, Response, SendRequest
     from ..http.tls import Trust
 
 ANSWER_LIMIT = 1024 * 1024
@@ -104,60 +103,56 @@ class WebService:
         )
 
     async def _send(self, method: str, url: str, headers: Mapping[str, str], content: bytes) -> Answer:
-        from ..http.httpx_import import httpx
         from ..http.read_bounded import read_bounded
+        from ..http.request_url import request_to
 
         network, report = self._access.network, self._access.report
         network.check_online(f"{method} {redact_url(url)}")
-        complete = {"User-Agent": network.user_agent, "Accept-Encoding": "identity", **headers}
-        timeout = httpx.Timeout(network.stall_timeout, connect=network.connect_timeout, read=network.response_timeout)
-        request = httpx.Request(
-            method, url, headers=complete, content=content or None, extensions={"timeout": timeout.as_dict()}
-        )
-        async with _open_sender(self._access) as send:
+        request = request_to(method, url, network.user_agent, headers, content)
+        async with self._open_sender() as send:
             started, status = time.monotonic(), 0
             try:
-                with prefix_errors(self._name):
-                    response = await send(request)
+                response = await send(request)
                 status = response.status_code
-            except httpx.TransportError as error:
-                reason = str(error) or type(error).__name__
-                raise ConnectionFailed(f"{self.what}: {reason}", host=self.origin.netloc) from error
             finally:
                 report(Requested(method, redact_url(url), status, round(time.monotonic() - started, 3)))
-            request.extensions["timeout"]["read"] = network.stall_timeout
-            response.extensions["time_limits"] = network.stall_timeout, network.response_timeout
             refused = status >= 300
             try:
                 limit = _ERROR_LIMIT if refused else ANSWER_LIMIT
                 body = await read_bounded(response, limit, self.what, truncate=refused)
             finally:
                 await response.aclose()
-        return Answer(status, {name.lower(): value for name, value in response.headers.items()}, body)
+        return Answer(status, dict(response.headers), body)
+
+    @asynccontextmanager
+    async def _open_sender(self) -> AsyncIterator[SendRequest]:
+        """Yield a function that sends a request: by `Network.client`, or by connections that are closed after."""
+        access, network = self._access, self._access.network
+        if network.client is not None:
+            from ..http.httpx_adapter import client_sender
+
+            yield client_sender(network.client, network, self.what)
+            return
+        from ..http.connect import Connector
+        from ..http.transport import HTTPTransport
+
+        connector = Connector(
+            lambda _: _tls_context(access),
+            lambda origin: network.proxies.for_url(origin.scheme, origin.host, origin.port),
+            network.connect_timeout, network.stall_timeout, network.response_timeout,
+            rate_limits=network.rate_limits,
+        )  # fmt: skip
+        async with HTTPTransport(connector) as transport:
+
+            async def send(request: Request) -> Response:
+                with prefix_errors(self._name):
+                    return await transport.send(request)
+
+            yield send
 
 
-@asynccontextmanager
-async def _open_sender(access: ServiceAccess) -> AsyncIterator[SendRequest]:
-    """Yield a function that sends a request of httpx: by `Network.client`, or by connections that are closed after."""
-    network = access.network
-    if network.client is not None:
-        yield partial(network.client.send, stream=True, auth=None, follow_redirects=False)
-        return
-    from ..http.connect import Connector
-    from ..http.transport import HTTPTransport
-
-    @cache
-    def context(_: None) -> ssl.SSLContext:
-        found = access.trust.default_context(lambda message: access.report(Warned(message)))
-        if access.trust.details is not None:
-            access.trust.details.apply(found)
-        return found
-
-    connector = Connector(
-        lambda _: context(None),
-        lambda origin: network.proxies.for_url(origin.scheme, origin.host, origin.port),
-        network.connect_timeout, network.stall_timeout, network.response_timeout,
-        rate_limits=network.rate_limits,
-    )  # fmt: skip
-    async with HTTPTransport(connector) as transport:
-        yield transport.handle_async_request
+def _tls_context(access: ServiceAccess) -> ssl.SSLContext:
+    context = access.trust.default_context(lambda message: access.report(Warned(message)))
+    if access.trust.details is not None:
+        access.trust.details.apply(context)
+    return context

@@ -29,8 +29,9 @@ from pyskopeo.filesystem.tree_writer import TreeWriter
 from pyskopeo.gocompat.template import GoTime, Struct, render
 from pyskopeo.http.connect import Connector, UnixSocket, no_proxy
 from pyskopeo.http.connection import Connection
-from pyskopeo.http.connection_pool import ConnectionPool, Request, ResponseReader, Route
+from pyskopeo.http.connection_pool import ConnectionPool, ResponseReader
 from pyskopeo.http.error_mapping import ErrorMapping
+from pyskopeo.http.messages import Headers, Request, Response, Route
 from pyskopeo.http.origin import Origin, resolve_url
 from pyskopeo.model import mediatype
 from pyskopeo.model.bundle import BundleContents, BundlePart, bundled_name, is_bundled_name
@@ -269,14 +270,12 @@ def media_type(data: bytes) -> None:
 
 def content_range(data: bytes) -> None:
     """``Content-Range`` and ``Content-Length`` of a part of a blob: what is taken lies inside the blob."""
-    import httpx
-
     described = Descriptor("application/x", Digest.of(b""), 100)
     head, _, length = data.partition(b"\n")
     headers = [(b"content-range", head), (b"content-length", length)]
     for status, offset in ((206, 10), (200, 0)):
         with refusals():
-            part = blob_part(httpx.Response(status, headers=headers), described, offset)
+            part = blob_part(Response(status, Headers(headers)), described, offset)
             assert part.start == offset
             assert part.end is None or offset <= part.end <= described.size
 

@@ -74,6 +74,14 @@ def test_one_that_is_missing_does_not_stop_the_others(as_json: bool, tmp_path: P
     else:
         assert [row.split()[-1] for row in lines[1:-1]] == [good, good]
         assert lines[-1].startswith("2 images, 3 blobs, ")
+        assert lines[-1].endswith("; not planned: 1 image name")
+
+
+def test_without_a_single_one_there_is_no_table(tmp_path: Path) -> None:
+    names = [f"oci:{tmp_path}/none{number}:a" for number in range(3)]
+    done = pyskopeo_here(*PLAN, *names, f"oci:{tmp_path}/o:a")
+    assert (done.code, done.stdout) == (1, b"")
+    assert [f"none{number}:a" in line for number, line in enumerate(done.lines)] == [True] * 3
 
 
 def test_names_are_kept_where_that_is_asked_for(tmp_path: Path) -> None:

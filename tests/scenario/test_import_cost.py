@@ -13,6 +13,7 @@ import pytest
 from tests.support.images import build
 from tests.support.outputs import write_dir
 from tests.support.simulator import Simulator
+from tests.support.tls import Authority, certificates
 
 ENV, OVERRIDE = "CONTAINERS_REGISTRIES_CONF", "CONTAINERS_REGISTRIES_CONF_OVERRIDE"
 
@@ -145,6 +146,20 @@ def test_an_ordinary_copy_loads_nothing_for_build_systems(tmp_path: Path) -> Non
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_registry_is_asked_without_httpx(scheme: str, authority: Authority, tmp_path: Path) -> None:
+    """It is the interface for callers: a client of theirs, and proxies of a kind that it knows. `email` comes with it."""
+    certificates(tmp_path / "certificates", authority)
+    with Simulator(build("oci"), tls=authority.server("registry") if scheme == "https" else None) as registry:
+        flags = ["--tls-verify=false"] if scheme == "http" else [f"--cert-dir={tmp_path / 'certificates'}"]
+        program = "from pyskopeo.cli.main import main; assert main(sys.argv[1:]) == 0"
+        for command in (["inspect", "--raw"], ["list-tags"]):
+            name = registry.name() if command[0] == "inspect" else registry.name().rpartition(":")[0]
+            found = loaded(program, *command, *flags, name)
+            assert "pyskopeo.http.transport" in found
+            assert not found & {"httpx", "httpcore", "email", "http.client", "urllib.request"}
 
 
 def test_rate_limits_and_records_of_uploads_are_loaded_where_they_are_used(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from pyskopeo.cli import regex_timeout
 from pyskopeo.cli.main import main
 from tests.support import faults as f
 from tests.support.access import access_for
-from tests.support.cli import said
+from tests.support.cli import pyskopeo_here, said, succeed
 from tests.support.commands import PYSKOPEO, environment
 from tests.support.gates import BasicGate
 from tests.support.images import build
@@ -52,6 +52,42 @@ def test_a_list_that_may_go_on_is_printed_and_an_error(link: str, capsys: pytest
     (line,) = captured.err.splitlines()
     assert "Error listing repository tags: the Link header " in line
     assert "only 3 tags could be read" in line
+
+
+def test_of_several_repositories_each_is_a_line() -> None:
+    with Simulator(build("oci"), "a/0", "v0") as registry:
+        for number in range(1, 20):
+            registry.add(build("oci"), f"a/{number}", f"v{number}")
+        names = [f"docker://{registry.host}/a/{number}" for number in range(20)]
+        done = succeed(pyskopeo_here("list-tags", PLAIN, "--filter=v", *names))
+        assert registry.connections_seen < 20
+        assert [json.loads(line) for line in done.stdout.splitlines()] == [
+            {"Source": name, "Repository": name.removeprefix("docker://"), "Tags": [f"v{number}"]}
+            for number, name in enumerate(names)
+        ]
+
+
+def test_one_repository_that_cannot_be_listed_does_not_stop_the_others() -> None:
+    with Simulator(build("oci"), "a/b", "v1") as registry:
+        registry.add(build("oci"), "a/more", "v2")
+        registry.on("/v2/a/more/tags/list", f.SetHeaders({"Link": "garbage"}))
+        good, bad, more = (f"docker://{registry.host}/a/{name}" for name in ("b", "none", "more"))
+        done = pyskopeo_here("list-tags", PLAIN, bad, good, more, good)
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [one["Source"] for one in found] == [bad, good, more, good]
+    assert [one.get("Tags") for one in found] == [None, ["v1"], ["v2"], ["v1"]]
+    assert ["Error" in one for one in found] == [True, False, True, False]
+    assert "name unknown" in found[0]["Error"]
+    assert "only 1 tag could be read" in found[2]["Error"]
+    assert len(done.lines) == 2
+    assert done.code == pyskopeo_here("list-tags", PLAIN, bad).code
+
+
+def test_called_skopeo_it_takes_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["skopeo"])
+    done = pyskopeo_here("list-tags", "docker://a/b", "docker://a/c")
+    assert done.code == 1
+    assert "Exactly one argument expected: SOURCE-IMAGE, got 2" in done.stderr
 
 
 @pytest.mark.anyio

@@ -20,7 +20,7 @@ ORDER = (*re.findall(r"^\| `(\w+)` \|", _TABLE, re.MULTILINE), "__init__", "__ma
 # Modules that cost time to load, and who may load them with itself; all others load them where they use them.
 HEAVY = {
     "httpx": ("http/httpx_import.py",),
-    "anyio": ("http/loop_bridge.py", "http/request_body.py", "http/transport.py", "registry/upload_attempt.py",
+    "anyio": ("http/loop_bridge.py", "http/request_body.py", "registry/upload_attempt.py",
               "registry/upload_session.py"),
     "tarfile": ("storage/tar.py",),
     "tempfile": ("storage/scratch.py",),

@@ -13,7 +13,8 @@ from urllib.parse import quote
 
 from ...errors import ConnectionFailed, DaemonError, PathNotFound, Stalled, first_error
 from ...http.connect import Connector, no_proxy
-from ...http.connection_pool import ConnectionPool, Request, ResponseReader, Route
+from ...http.connection_pool import ConnectionPool, ResponseReader
+from ...http.messages import Request, Route
 from ...http.origin import Origin
 from ...http.streamed_body import StreamedBody
 from ...http.time_limits import DocumentDeadline, ResponseTimeouts

@@ -65,8 +65,9 @@ _TAGS = (
     Row("list-tags docker-archive:none.tar", 1, "none.tar"),
     Row("list-tags dir:in/oci", 1, "dir"),
     Row("list-tags oci", 1, "oci"),
-    Row("list-tags", 1, ("Exactly one non-option argument expected", "Exactly one argument expected")),
-    Row("list-tags a b", 1, ("Exactly one non-option argument expected", "Exactly one argument expected")),
+    Row("list-tags", 1, ("Exactly one non-option argument expected", "At least one argument expected")),
+    Row("list-tags a b", 1, ("Exactly one non-option argument expected", "Exactly one argument expected"),
+        called="skopeo"),
 )
 
 _DIGEST = (

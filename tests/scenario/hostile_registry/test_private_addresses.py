@@ -11,7 +11,6 @@ import socket
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 import pyskopeo
@@ -19,6 +18,8 @@ from pyskopeo.errors import InvalidContent, NetworkError, UnsafeAddress
 from pyskopeo.http.connect import Connector
 from pyskopeo.http.locality import Locality, locality, locality_of_host
 from pyskopeo.http.origin import Origin
+from pyskopeo.http.read_bounded import read_bounded
+from pyskopeo.http.request_url import request_to
 from pyskopeo.http.transport import HTTPTransport
 from pyskopeo.transports.docker import DockerSource
 from tests.scenario.hostile_registry.images import IMAGE, LARGE, ONE_LOOP, SMALL, pull, served
@@ -305,24 +306,22 @@ async def test_a_name_is_looked_up_once(elsewhere: Simulator, monkeypatch: pytes
     )
     url = f"http://rebinding.example.com:{elsewhere.port}/storage/{LARGE}"
     async with wire() as transport:
-        response = await transport.handle_async_request(
-            httpx.Request("GET", url, extensions={"reach": Locality.PUBLIC})
-        )
+        response = await transport.send(request_to("GET", url, "test", {}, reach=Locality.PUBLIC))
         assert response.status_code == 200
-        assert response.extensions["peer"] == "127.0.0.1"
+        assert response.peer == "127.0.0.1"
         await response.aclose()
         assert asked == ["rebinding.example.com"]
         with pytest.raises(UnsafeAddress, match="rebinding.example.com is at 127.0.0.2"):
-            await transport.handle_async_request(httpx.Request("GET", url, extensions={"reach": Locality.PUBLIC}))
+            await transport.send(request_to("GET", url, "test", {}, reach=Locality.PUBLIC))
 
 
 async def test_a_connection_is_not_shared_with_those_who_may_go_anywhere(elsewhere: Simulator) -> None:
     """A private address that the registry itself is reached by is no way in for what it sends us to."""
     url = f"{elsewhere.url}/storage/{SMALL}"
     async with wire() as transport:
-        response = await transport.handle_async_request(httpx.Request("GET", url))
-        await response.aread()
+        response = await transport.send(request_to("GET", url, "test", {}))
+        await read_bounded(response, 1 << 20, "blob", truncate=True)
         await response.aclose()
         with pytest.raises(UnsafeAddress):
-            await transport.handle_async_request(httpx.Request("GET", url, extensions={"reach": Locality.PUBLIC}))
+            await transport.send(request_to("GET", url, "test", {}, reach=Locality.PUBLIC))
     assert len(elsewhere.requests) == 1

@@ -7,19 +7,32 @@ import threading
 from typing import Any
 
 import anyio
-import httpx
 import pytest
 
 from pyskopeo.errors import ConnectionFailed
 from pyskopeo.http.connect import Connector
+from pyskopeo.http.connection_pool import ConnectionPool, ResponseReader
 from pyskopeo.http.exchange import Exchange, shutdown_socket
+from pyskopeo.http.messages import Request
+from pyskopeo.http.request_url import request_to
 from pyskopeo.http.transport import HTTPTransport
 from pyskopeo.streams.cancellation import Cancellation
 from tests.support.faults import Stall
 from tests.support.images import ImageSpec, LayerSpec, build
 from tests.support.simulator import Simulator
 
+CONNECTOR = Connector(lambda origin: pytest.fail("no TLS here"), lambda origin: None)
 IMAGE = build(ImageSpec(layers=(LayerSpec("large", size=100_000, compression="none"),)))
+
+
+def get(url: str) -> Request:
+    return request_to("GET", url, "test", {})
+
+
+def over(pool: ConnectionPool) -> HTTPTransport:
+    wire = HTTPTransport(CONNECTOR)
+    wire.pool = pool
+    return wire
 
 
 @pytest.mark.anyio
@@ -27,15 +40,15 @@ async def test_a_request_given_up_too_late_harms_no_other() -> None:
     """Its small answer has been read, and its connection is there for the next request."""
     cancellations: list[Cancellation] = []
 
-    class Recorded(HTTPTransport):
+    class Recorded(ConnectionPool):
         def send(self, *what: Any) -> Exchange:
             cancellations.append(Cancellation.current())
             return super().send(*what)
 
     with Simulator(IMAGE) as registry:
-        async with Recorded(Connector(lambda origin: pytest.fail("no TLS here"), lambda origin: None)) as wire:
+        async with over(Recorded(CONNECTOR)) as wire:
             for _ in range(3):
-                response = await wire.handle_async_request(httpx.Request("GET", f"{registry.url}/v2/"))
+                response = await wire.send(get(f"{registry.url}/v2/"))
                 assert response.status_code == 200
                 cancellations[-1].cancel()
         assert registry.connections_seen == 1
@@ -45,10 +58,10 @@ async def test_a_request_given_up_too_late_harms_no_other() -> None:
 @pytest.mark.anyio
 async def test_a_small_answer_that_nobody_takes_harms_no_other() -> None:
     with Simulator(IMAGE) as registry:
-        request = httpx.Request("GET", f"{registry.url}/v2/")
-        async with Paused(before=False) as wire:
-            await give_up(wire, request)
-            assert (await wire.handle_async_request(request)).status_code == 200
+        request = get(f"{registry.url}/v2/")
+        async with over(paused := Paused(before=False)) as wire:
+            await give_up(wire, paused, request)
+            assert (await wire.send(request)).status_code == 200
         assert registry.connections_seen == 1
 
 
@@ -57,7 +70,7 @@ async def test_a_body_that_is_given_up_is_closed_by_its_reader() -> None:
     """Closing a descriptor under a thread that reads it could give the thread another connection's bytes."""
     released: list[str] = []
 
-    class Watched(HTTPTransport):
+    class Watched(ConnectionPool):
         def release(self, *what: Any) -> None:
             released.append(threading.current_thread().name)
             super().release(*what)
@@ -70,9 +83,10 @@ async def test_a_body_that_is_given_up_is_closed_by_its_reader() -> None:
     with Simulator(IMAGE) as registry:
         registry.on("/storage/*", Stall(20_000))
         url = f"{registry.url}/storage/{IMAGE.layer_digests()[0]}"
-        async with Watched(Connector(lambda origin: pytest.fail("no TLS here"), lambda origin: None)) as wire:
-            response = await wire.handle_async_request(httpx.Request("GET", url))
-            reader = response.extensions["reader"]
+        async with over(Watched(CONNECTOR)) as wire:
+            response = await wire.send(get(url))
+            reader = response.reader
+            assert isinstance(reader, ResponseReader)
             thread = threading.Thread(target=read, name="reader")
             thread.start()
             await anyio.sleep(0.3)
@@ -88,11 +102,11 @@ async def test_a_body_that_is_given_up_is_closed_by_its_reader() -> None:
             assert released == ["reader"]
 
 
-class Paused(HTTPTransport):
+class Paused(ConnectionPool):
     """Its threads wait before and after they send a request."""
 
     def __init__(self, *, before: bool) -> None:
-        super().__init__(Connector(lambda origin: pytest.fail("no TLS here"), lambda origin: None))
+        super().__init__(CONNECTOR)
         self.before = before
         self.waiting, self.go, self.ended = threading.Event(), threading.Event(), threading.Event()
         self.exchanges: list[Exchange] = []
@@ -113,15 +127,15 @@ class Paused(HTTPTransport):
         assert self.go.wait(10)
 
 
-async def give_up(wire: Paused, request: httpx.Request) -> None:
+async def give_up(wire: HTTPTransport, paused: Paused, request: Request) -> None:
     """Cancel a request while its thread waits; then have the thread go on."""
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(wire.handle_async_request, request)
-        while not wire.waiting.is_set():
+        tasks.start_soon(wire.send, request)
+        while not paused.waiting.is_set():
             await anyio.sleep(0.001)
         tasks.cancel_scope.cancel()
-    wire.go.set()
-    assert await anyio.to_thread.run_sync(wire.ended.wait, 5)
+    paused.go.set()
+    assert await anyio.to_thread.run_sync(paused.ended.wait, 5)
     await anyio.sleep(0.05)
 
 
@@ -129,9 +143,9 @@ async def give_up(wire: Paused, request: httpx.Request) -> None:
 async def test_a_response_whose_request_was_given_up_is_closed() -> None:
     with Simulator(IMAGE) as registry:
         url = f"{registry.url}/storage/{IMAGE.layer_digests()[0]}"
-        async with Paused(before=False) as wire:
-            await give_up(wire, httpx.Request("GET", url))
-            [exchange] = wire.exchanges
+        async with over(paused := Paused(before=False)) as wire:
+            await give_up(wire, paused, get(url))
+            [exchange] = paused.exchanges
             assert exchange.content is None
             assert exchange.connection.sock.fileno() == -1
 
@@ -139,7 +153,7 @@ async def test_a_response_whose_request_was_given_up_is_closed() -> None:
 @pytest.mark.anyio
 async def test_a_request_given_up_before_its_thread_has_begun_is_not_sent() -> None:
     with Simulator(IMAGE) as registry:
-        async with Paused(before=True) as wire:
-            await give_up(wire, httpx.Request("GET", f"{registry.url}/v2/"))
-            assert wire.exchanges == []
+        async with over(paused := Paused(before=True)) as wire:
+            await give_up(wire, paused, get(f"{registry.url}/v2/"))
+            assert paused.exchanges == []
         assert registry.connections_seen == 0

@@ -9,6 +9,7 @@ import pytest
 from pyskopeo.http.connection import Connection
 from pyskopeo.http.response_body import ResponseBody
 from pyskopeo.http.response_head import InvalidResponse, framing
+from pyskopeo.http.time_limits import DocumentDeadline
 from tests.support.lines import ScriptedSocket, connection_to
 
 FINAL = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -24,6 +25,16 @@ def read(connection: Connection, method: str = "GET") -> tuple[int, bytes]:
     while count := body.readinto(buffer):
         content += buffer[:count]
     return head.status, bytes(content)
+
+
+def read_document(connection: Connection, method: str = "GET") -> tuple[int, bytes]:
+    """The same, read as a whole."""
+    head = connection.read_head(5, 5)
+    body = ResponseBody(connection, framing(head, method), 5)
+    content, complete = body.read_document(1000, DocumentDeadline(5, 5))
+    assert complete
+    assert body.ended
+    return head.status, content
 
 
 def in_pieces(data: bytes, size: int) -> Connection:
@@ -58,6 +69,7 @@ CHUNKS = b"3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nTrailer: z\r\n\r\n"
 @pytest.mark.parametrize("size", [1, 2, 5, 100_000])
 def test_responses(data: bytes, expected: tuple[int, bytes], size: int) -> None:
     assert read(in_pieces(data, size)) == expected
+    assert read_document(in_pieces(data, size)) == expected
 
 
 ENDLESS = {

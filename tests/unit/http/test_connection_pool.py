@@ -16,9 +16,10 @@ import pytest
 from pyskopeo.errors import ConnectionFailed, NetworkError, Stalled
 from pyskopeo.http.connect import Connector, UnixSocket, no_proxy
 from pyskopeo.http.connection import Connection
-from pyskopeo.http.connection_pool import ConnectionPool, Request, ResponseReader, Route
+from pyskopeo.http.connection_pool import ConnectionPool, ResponseReader
 from pyskopeo.http.error_mapping import ErrorMapping
 from pyskopeo.http.locality import Locality
+from pyskopeo.http.messages import Request, Route
 from pyskopeo.http.origin import Origin
 from pyskopeo.http.time_limits import ResponseTimeouts, TooSlow
 from pyskopeo.streams.cancellation import run_in_thread

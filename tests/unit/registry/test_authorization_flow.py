@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-import httpx
 import pytest
 
 from pyskopeo.credentials.authfile import Credentials
 from pyskopeo.credentials.bazel_helper import HelperHeaders
 from pyskopeo.errors import InvalidContent, UnsafeAddress
+from pyskopeo.http.messages import Headers, Response
 from pyskopeo.http.redactor import Redactor
 from pyskopeo.registry import authorization, challenge
 from pyskopeo.registry.authorization import (
@@ -135,10 +135,10 @@ def _scopes(step: NeedToken) -> str:
     return " ".join(value for name, value in parse_qsl(sent) if name == "scope")
 
 
-def _response(challenges: tuple[str, ...] | None) -> httpx.Response:
+def _response(challenges: tuple[str, ...] | None) -> Response:
     if challenges is None:
-        return httpx.Response(200)
-    return httpx.Response(401, headers=[("WWW-Authenticate", value) for value in challenges])
+        return Response(200)
+    return Response(401, Headers.of([("WWW-Authenticate", value) for value in challenges]))
 
 
 # Without credentials, and with them where ``/v2/`` asks for none.

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import anyio
-import httpx
 import pytest
 
 from pyskopeo.access import Ranges
 from pyskopeo.errors import ConnectionFailed
+from pyskopeo.http.messages import Response
 from pyskopeo.http.retry import Retry
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
@@ -35,10 +35,10 @@ class Endpoint:
 
     async def request_blob(
         self, descriptor: Descriptor, offset: int, what: str, until: int | None = None
-    ) -> httpx.Response:
+    ) -> Response:
         raise NotImplementedError
 
-    async def request_part(self, descriptor: Descriptor, start: int, end: int, etag: str, what: str) -> httpx.Response:
+    async def request_part(self, descriptor: Descriptor, start: int, end: int, etag: str, what: str) -> Response:
         self.asked.append((start, end))
         raise ConnectionFailed("no answer")
 

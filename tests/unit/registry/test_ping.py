@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import anyio
-import httpx
 import pytest
 
 from pyskopeo.errors import CertificateNotTrusted, ConnectionFailed, HandshakeFailed, NetworkError, UnsafeAddress
+from pyskopeo.http.messages import Headers, Response
 from pyskopeo.http.tls import Trust
 from pyskopeo.registry.ping import Ping, Pings, probe_scheme
 
@@ -18,12 +18,12 @@ class Asked:
         self._answers = {"https": secure, "http": plain}
         self.asked: list[str] = []
 
-    async def __call__(self, url: str) -> httpx.Response:
+    async def __call__(self, url: str) -> Response:
         self.asked.append(url)
         answer = self._answers[url.partition(":")[0]]
         if isinstance(answer, NetworkError):
             raise answer
-        return httpx.Response(answer)
+        return Response(answer)
 
 
 REFUSED, GONE = HandshakeFailed("TLS: no"), ConnectionFailed("connection refused")
@@ -102,11 +102,11 @@ URL = "https://a.example/v2/"
 class Answers:
     """Gives each response in turn, the last for ever."""
 
-    def __init__(self, *responses: httpx.Response) -> None:
+    def __init__(self, *responses: Response) -> None:
         self._responses = list(responses)
         self.asked: list[str] = []
 
-    async def __call__(self, url: str) -> httpx.Response:
+    async def __call__(self, url: str) -> Response:
         self.asked.append(url)
         await anyio.sleep(0.001)
         return self._responses.pop(0) if len(self._responses) > 1 else self._responses[0]
@@ -115,7 +115,7 @@ class Answers:
 @pytest.mark.anyio
 async def test_challenges_are_requested_once() -> None:
     headers = [("WWW-Authenticate", "Negotiate"), ("WWW-Authenticate", 'Basic realm="x"')]
-    pings, answers = Pings(), Answers(httpx.Response(401, headers=headers, extensions={"peer": "10.0.0.1"}))
+    pings, answers = Pings(), Answers(Response(401, Headers.of(headers), peer="10.0.0.1"))
     found: list[Ping] = []
 
     async def ask() -> None:
@@ -131,7 +131,7 @@ async def test_challenges_are_requested_once() -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("status", [200, 204, 302, 400, 403, 404, 405])
 async def test_only_a_401_has_challenges(status: int) -> None:
-    found = await Pings().response(TRUST, Answers(httpx.Response(status, headers={"WWW-Authenticate": "Basic"})), URL)
+    found = await Pings().response(TRUST, Answers(Response(status, Headers.of({"WWW-Authenticate": "Basic"}))), URL)
     assert (found.challenges, found.temporary) == ((), False)
 
 
@@ -139,7 +139,7 @@ async def test_only_a_401_has_challenges(status: int) -> None:
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503])
 async def test_what_may_pass_is_not_kept(status: int) -> None:
     pings = Pings()
-    answers = Answers(httpx.Response(status, headers={"Retry-After": "7"}), httpx.Response(401))
+    answers = Answers(Response(status, Headers.of({"Retry-After": "7"})), Response(401))
     first = await pings.response(TRUST, answers, URL)
     assert (first.temporary, first.retry_after) == (True, "7")
     assert [(await pings.response(TRUST, answers, URL)).status for _ in range(2)] == [401, 401]
@@ -162,7 +162,7 @@ async def test_what_may_pass_is_not_kept(status: int) -> None:
 async def test_a_redirect_is_followed_within_the_origin_only(location: str, asked: list[str]) -> None:
     """What another server asks for is not what the registry asks for."""
     answers = Answers(
-        httpx.Response(301, headers={"Location": location}), httpx.Response(401, headers={"WWW-Authenticate": "Basic"})
+        Response(301, Headers.of({"Location": location})), Response(401, Headers.of({"WWW-Authenticate": "Basic"}))
     )
     found = await Pings().response(TRUST, answers, URL)
     assert answers.asked == asked
@@ -171,7 +171,7 @@ async def test_a_redirect_is_followed_within_the_origin_only(location: str, aske
 
 @pytest.mark.anyio
 async def test_redirects_without_end() -> None:
-    answers = Answers(httpx.Response(307, headers={"Location": "/v2/"}))
+    answers = Answers(Response(307, Headers.of({"Location": "/v2/"})))
     assert (await Pings().response(TRUST, answers, URL)).challenges == ()
     assert len(answers.asked) <= 5
 
@@ -179,7 +179,7 @@ async def test_redirects_without_end() -> None:
 @pytest.mark.anyio
 async def test_the_probe_for_https_is_the_ping() -> None:
     pings, trust = Pings(), Trust(insecure=True)
-    answers = Answers(httpx.Response(401, headers={"WWW-Authenticate": "Basic"}))
+    answers = Answers(Response(401, Headers.of({"WWW-Authenticate": "Basic"})))
     assert await pings.scheme("a.example", trust, answers) == "https"
     assert (await pings.response(trust, answers, URL)).challenges == ("Basic",)
     assert answers.asked == [URL]

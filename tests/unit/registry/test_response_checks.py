@@ -5,12 +5,12 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pyskopeo.errors import ConnectionFailed, ContentMismatch, InvalidContent, InvalidDigest, NotFound, RegistryError
+from pyskopeo.http.messages import Headers, Response
 from pyskopeo.http.retry import Retry
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.reference import Reference
@@ -24,8 +24,8 @@ SHA256, SHA512 = (digest_of(CONTENT, algorithm) for algorithm in ("sha256", "sha
 BARE = SHA256.removeprefix("sha256:")
 
 
-def stating(*headers: str) -> httpx.Response:
-    return httpx.Response(200, headers=[("Docker-Content-Digest", header) for header in headers])
+def stating(*headers: str) -> Response:
+    return Response(200, Headers.of([("Docker-Content-Digest", header) for header in headers]))
 
 
 @pytest.mark.parametrize(
