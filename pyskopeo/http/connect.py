@@ -84,28 +84,39 @@ class Connector:
             check_literal_address(origin, reach)
         context = self.context(origin) if origin.scheme == "https" else None
         at = _proxy_origin(proxy) if proxy else origin
-        with ExitStack() as stack:
-            try:
-                with ConnectAttempt() as attempt:
-                    # The address that was checked is the one that is used: a name may resolve differently the
-                    # second time (DNS rebinding).
-                    sock = _connect(
-                        (at.host, at.port), self.connect_timeout, attempt=attempt, reach=None if proxy else reach
-                    )
-                    connection = stack.enter_context(closing(Connection(sock)))
-                    _set_options(sock)
-                    if proxy and context is not None:
-                        _open_tunnel(connection, origin, proxy, self.connect_timeout)
-                if context is not None:
-                    sock.settimeout(self.connect_timeout)
-                    _start_tls(connection, context, origin.host)
-            except (NetworkError, Cancelled):
-                raise
-            except Exception as error:
-                raise self.errors.connect_error(error, origin, proxy) from error
-            stack.pop_all()
+        connect = partial(self._connected, at, origin, proxy=proxy, reach=None if proxy else reach)
+        try:
+            if context is None:
+                connection = connect(None)
+            else:
+                from .client_context import with_all_authorities  # loads `ssl`
+
+                connection = with_all_authorities(context, partial(connect, context))
+        except (NetworkError, Cancelled):
+            raise
+        except Exception as error:
+            raise self.errors.connect_error(error, origin, proxy) from error
         if self.rate_limits is not None:
             connection.limits = self.rate_limits.of_host(origin.host)
+        return connection
+
+    def _connected(
+        self, at: Origin, origin: Origin, context: ssl.SSLContext | None, *, proxy: str | None, reach: Locality | None
+    ) -> Connection:
+        """Connect to ``at``, the origin or its proxy; raises the errors of sockets and of TLS."""
+        with ExitStack() as stack:
+            with ConnectAttempt() as attempt:
+                # The address that was checked is the one that is used: a name may resolve differently the
+                # second time (DNS rebinding).
+                sock = _connect((at.host, at.port), self.connect_timeout, attempt=attempt, reach=reach)
+                connection = stack.enter_context(closing(Connection(sock)))
+                _set_options(sock)
+                if proxy and context is not None:
+                    _open_tunnel(connection, origin, proxy, self.connect_timeout)
+            if context is not None:
+                sock.settimeout(self.connect_timeout)
+                _start_tls(connection, context, origin.host)
+            stack.pop_all()
         return connection
 
     def _open_unix(self, target: UnixSocket, origin: Origin) -> Connection:
@@ -214,7 +225,7 @@ def _connect(
 
 
 def _encoded(host: str) -> str | bytes:
-    """Return a host as `socket` and `ssl` would encode it, if it is ASCII, without loading the codec for other hosts."""
+    """Return a host as `socket` and `ssl` encode one of ASCII, which would load the codec for others to do that."""
     labels = host.removesuffix(".").split(".")
     return host.encode("ascii") if host.isascii() and all(0 < len(label) < 64 for label in labels) else host
 

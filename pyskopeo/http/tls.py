@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..config import certificates
 from ..errors import InvalidInput
 from ..fast_dataclass import dataclass, replace
-from .authorities import Warn, check_default_file, load_directory, load_file, warn_once
 
 if TYPE_CHECKING:
     import ssl
 
     from ..config.tls_details import TlsDetails
+    from .authorities import Warn
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ class Trust:
         """
         import ssl
 
+        from .authorities import load_file, warn_once
+
         directory = certificates.locate(host_port, self.roots, self.cert_dir)
         if directory is None and self.cert_dir is not None:
             warn_once(f"certificate directory {self.cert_dir} does not exist", warn)
@@ -75,30 +78,30 @@ class Trust:
         return context
 
     def default_context(self, warn: Warn) -> ssl.SSLContext:
-        """Return TLS settings that trust the system's authorities; those that cannot be used are named to ``warn``."""
-        context = client_context()
+        """Return TLS settings that trust the system's authorities; those that cannot be used are named to ``warn``.
+
+        They are for connections by a `Connector`; others have to call `completed`.
+        """
+        from .client_context import ClientContext, system_directory
+
+        context = ClientContext()
+        directory = system_directory()
+        if directory is None:
+            self._load_all(context, warn)
+        else:
+            context.load_verify_locations(capath=directory)
+            context.put_off(partial(self._load_all, context, warn))
+        return context
+
+    def _load_all(self, context: ssl.SSLContext, warn: Warn) -> None:
+        from .authorities import check_default_file, load_directory
+
         context.load_default_certs()
         if self.authority_file is not None:
             check_default_file(context, self.authority_file, warn)
         for directory in self.authority_directories:
             load_directory(context, directory, warn)
         _add_fallback_authorities(context)
-        return context
-
-
-def client_context() -> ssl.SSLContext:
-    """Return TLS settings that verify servers as Go and curl do, with all versions of Python, and trust nobody yet.
-
-    `ssl.create_default_context` would fail if ``SSLKEYLOGFILE`` cannot be written. Since 3.13 it refuses certificates
-    that lack an extension which RFC 5280 asks for, such as the authority key identifier. An authority that the user
-    trusts need not be self-signed.
-    """
-    import ssl
-
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    return context
 
 
 def _add_fallback_authorities(context: ssl.SSLContext) -> None:
