@@ -46,11 +46,11 @@ class Trust:
         """Return a copy with ``insecure``, the registry's in ``registries.conf``, unless the user has set it."""
         return replace(self, insecure=True) if insecure and self.insecure is None else self
 
-    def context(self, host_port: str, *, client: bool, warn: Warn) -> ssl.SSLContext:
+    def context(self, host_port: str, *, client: bool, warn: Warn, defer: bool = False) -> ssl.SSLContext:
         """Return the TLS settings for the registry at ``host_port``, with its client certificate if ``client``.
 
-        Authorities that cannot be used are passed over, and named to ``warn``. Raises `InvalidInput` for a client's
-        certificate that cannot be used.
+        Authorities that cannot be used are passed over, and named to ``warn``; ``defer`` is as for `default_context`.
+        Raises `InvalidInput` for a client's certificate that cannot be used.
         """
         import ssl
 
@@ -65,7 +65,7 @@ class Trust:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         else:
-            context = self.default_context(warn)
+            context = self.default_context(warn, defer=defer)
             for path in files.authorities:
                 load_file(context, path, warn)
         if self.details is not None:
@@ -77,15 +77,15 @@ class Trust:
                 raise InvalidInput(f"cannot use certificate {certificate}: {error.strerror or error}") from error
         return context
 
-    def default_context(self, warn: Warn) -> ssl.SSLContext:
+    def default_context(self, warn: Warn, *, defer: bool = False) -> ssl.SSLContext:
         """Return TLS settings that trust the system's authorities; those that cannot be used are named to ``warn``.
 
-        They are for connections by a `Connector`; others have to call `completed`.
+        With ``defer``, the file of all of them may be loaded later, when the library's own connections need it.
         """
         from .client_context import ClientContext, system_directory
 
         context = ClientContext()
-        directory = system_directory()
+        directory = system_directory() if defer else None
         if directory is None:
             self._load_all(context, warn)
         else:

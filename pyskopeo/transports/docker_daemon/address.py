@@ -128,7 +128,7 @@ def tls_context(trust: Trust, warn: Warn) -> ssl.SSLContext:
             context: ssl.SSLContext = ClientContext()
             context.load_verify_locations(present[_AUTHORITY])
         else:
-            context = trust.default_context(warn)
+            context = trust.default_context(warn, defer=True)
         if _KEY in present:
             context.load_cert_chain(present[_CERTIFICATE], present[_KEY])
     except OSError as error:  # ssl.SSLError is one
