@@ -99,7 +99,7 @@ def test_what_is_chosen_for(
     machine: str, options: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Linux on every host.
-    monkeypatch.setattr("os.uname", lambda: SimpleNamespace(machine=machine, sysname="Darwin"))
+    monkeypatch.setattr("pyskopeo.model.platform.uname", lambda: SimpleNamespace(machine=machine, sysname="Darwin"))
     assert str(Platform.host(**options)) == expected
 
 
