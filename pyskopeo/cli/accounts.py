@@ -16,9 +16,9 @@ from ..errors import AccessDenied, InvalidInput, prefix_errors
 from ..fast_dataclass import dataclass, replace
 from .flags import Flag, Parsed, UsageError, boolean
 from .log import log
+from .logged_events import warnings_only
 from .main import supervise
 from .network_options import NETWORK, RATE_FLAGS, NetworkOptions
-from .progress import warnings_only
 
 if TYPE_CHECKING:
     from ..api.login_store import CredentialFile

@@ -11,9 +11,9 @@ from .command import Command
 from .content_flags import REUSE, reuse
 from .flags import Flag, Parsed, UsageError, boolean
 from .log import emit_notice, log
+from .logged_events import warnings_only
 from .network_options import NETWORK, RANGES
 from .output_flags import SOURCES, sources
-from .progress import warnings_only
 from .quantities import quantity, size
 from .verification_view import print_json, verifying
 from .verify_flags import JSON, SPARSE

@@ -8,7 +8,7 @@ from pathlib import Path
 from ..access import Access
 from ..fast_dataclass import dataclass, replace
 from .flags import Parsed
-from .progress import warnings_only
+from .logged_events import warnings_only
 
 
 @dataclass(frozen=True, slots=True)

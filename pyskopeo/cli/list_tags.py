@@ -15,10 +15,10 @@ from ..model.tag_filter import TagFilter
 from .access_options import AUTHFILE, AccessOptions, registry_flags
 from .command import Command
 from .flags import Parsed
+from .logged_events import warnings_only
 from .main import supervise
 from .network_options import NETWORK
 from .preconnect import visits_of
-from .progress import warnings_only
 from .regex_timeout import bounded
 from .tag_flags import FILTERS, sort_flag, tag_filter
 

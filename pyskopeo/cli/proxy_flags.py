@@ -10,7 +10,7 @@ from ..fast_dataclass import dataclass, replace
 from ..model.events import Event, Warned
 from .access_options import AUTHFILE, AccessOptions
 from .flags import Flag, Parsed, UsageError, duration
-from .progress import warnings_only
+from .logged_events import warnings_only
 
 if TYPE_CHECKING:
     from ..access import Access

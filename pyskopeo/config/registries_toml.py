@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from ..errors import InvalidInput, InvalidName
 from ..model.reference import Reference, is_registry
+from .plain_toml import read_plain
 from .registries import Mirror, Pull, RegistriesFile, Registry
 
 _SHORT_NAME_MODES = ("enforcing", "permissive", "disabled")
@@ -57,6 +58,9 @@ def parse(text: str, where: str) -> RegistriesFile:
 def _decode(text: str) -> _Table:
     if all(not line or line.startswith("#") for line in map(str.strip, text.splitlines())):
         return {}  # as distributions ship the file: do not import a parser
+    plain = read_plain(text)
+    if plain is not None:
+        return plain
     import tomllib
 
     try:
