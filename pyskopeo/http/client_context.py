@@ -7,9 +7,7 @@ import re
 import ssl
 import threading
 from collections.abc import Callable
-from typing import Self, TypeVar
-
-T = TypeVar("T")
+from typing import Self
 
 # Names under which OpenSSL looks for an authority by itself (c_rehash(1)).
 HASHED = re.compile(r"[0-9a-f]{8}\.r?[0-9]+", re.ASCII)
@@ -50,26 +48,20 @@ class ClientContext(ssl.SSLContext):
                 self._load = None
 
 
+def is_complete(context: ssl.SSLContext) -> bool:
+    """Return whether ``context`` has all its authorities.
+
+    If it has not, a server that it does not trust may be trusted by `completed`; none is that would not be then: more
+    authorities cannot make a server less trusted.
+    """
+    return not isinstance(context, ClientContext) or context.is_complete
+
+
 def completed(context: ssl.SSLContext) -> ssl.SSLContext:
-    """Return ``context`` with all its authorities, for what connects without `with_all_authorities`."""
+    """Return ``context`` with all its authorities."""
     if isinstance(context, ClientContext):
         context.complete()
     return context
-
-
-def with_all_authorities(context: ssl.SSLContext, connect: Callable[[], T]) -> T:
-    """Return what ``connect`` does; if the certificate is not trusted, again with the authorities that were put off.
-
-    A server is trusted or not as if all of them had been loaded before: more of them cannot make it less trusted.
-    Raises the errors of ``connect``.
-    """
-    if not isinstance(context, ClientContext) or context.is_complete:
-        return connect()
-    try:
-        return connect()
-    except ssl.SSLCertVerificationError:
-        context.complete()
-    return connect()
 
 
 def system_directory() -> str | None:

@@ -9,11 +9,11 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from ..errors import NetworkError, UnsafeAddress, Unsupported
+from ..errors import PyskopeoError, UnsafeAddress, Unsupported
 from ..fast_dataclass import dataclass
 from ..streams.cancellation import Cancelled, check_cancelled, on_cancel
 from .connection import Connection
@@ -68,11 +68,12 @@ class Connector:
     errors: ErrorMapping = _ERRORS
     rate_limits: RateLimits | None = None
 
-    def open(self, origin: Origin, *, reach: Locality | None = None) -> Connection:
+    def open(self, origin: Origin, *, reach: Locality | None = None, connect_first: bool = False) -> Connection:
         """Connect to ``origin`` and return the connection, after the TLS handshake for https.
 
         Addresses that are more local than ``reach`` are refused; None allows all. It is for URLs that a registry
-        gives. The names that a proxy resolves cannot be checked, only literal addresses. A cancellation interrupts
+        gives. The names that a proxy resolves cannot be checked, only literal addresses. With ``connect_first`` the TLS
+        settings are made after connecting, so that something can be wrong with them then. A cancellation interrupts
         it, but not while the system resolves a name. Raises `UnsafeAddress`, `Cancelled`, `Unsupported` for an
         https proxy, and the errors of `ErrorMapping.connect_error`.
         """
@@ -82,17 +83,17 @@ class Connector:
         proxy = self.proxy(origin)
         if proxy:
             check_literal_address(origin, reach)
-        context = self.context(origin) if origin.scheme == "https" else None
+        context = cache(partial(self.context, origin))
+        if origin.scheme == "https" and not connect_first:
+            context()
         at = _proxy_origin(proxy) if proxy else origin
-        connect = partial(self._connected, at, origin, proxy=proxy, reach=None if proxy else reach)
+        connect = partial(self._connected, at, origin, context, proxy=proxy, reach=None if proxy else reach)
         try:
-            if context is None:
-                connection = connect(None)
-            else:
-                from .client_context import with_all_authorities  # loads `ssl`
-
-                connection = with_all_authorities(context, partial(connect, context))
-        except (NetworkError, Cancelled):
+            try:
+                connection = connect()
+            except _AuthoritiesLoaded:
+                connection = connect()
+        except (PyskopeoError, Cancelled):
             raise
         except Exception as error:
             raise self.errors.connect_error(error, origin, proxy) from error
@@ -101,9 +102,14 @@ class Connector:
         return connection
 
     def _connected(
-        self, at: Origin, origin: Origin, context: ssl.SSLContext | None, *, proxy: str | None, reach: Locality | None
-    ) -> Connection:
-        """Connect to ``at``, the origin or its proxy; raises the errors of sockets and of TLS."""
+        self, at: Origin, origin: Origin, context: Callable[[], ssl.SSLContext], *,
+        proxy: str | None, reach: Locality | None,
+    ) -> Connection:  # fmt: skip
+        """Connect to ``at``, the origin or its proxy.
+
+        Raises the errors of sockets and of TLS, and `_AuthoritiesLoaded`.
+        """
+        uses_tls = origin.scheme == "https"
         with ExitStack() as stack:
             with ConnectAttempt() as attempt:
                 # The address that was checked is the one that is used: a name may resolve differently the
@@ -111,11 +117,12 @@ class Connector:
                 sock = _connect((at.host, at.port), self.connect_timeout, attempt=attempt, reach=reach)
                 connection = stack.enter_context(closing(Connection(sock)))
                 _set_options(sock)
-                if proxy and context is not None:
+                if proxy and uses_tls:
                     _open_tunnel(connection, origin, proxy, self.connect_timeout)
-            if context is not None:
+            if uses_tls:
+                settings = context()
                 sock.settimeout(self.connect_timeout)
-                _start_tls(connection, context, origin.host)
+                _start_tls(connection, settings, origin.host)
             stack.pop_all()
         return connection
 
@@ -155,14 +162,32 @@ def _open_tunnel(connection: Connection, origin: Origin, proxy: str, timeout: fl
         raise InvalidResponse("bytes from the proxy before those of the server")
 
 
+class _AuthoritiesLoaded(Exception):
+    """A server was not trusted, and more authorities are loaded now: connecting again may succeed."""
+
+
 def _start_tls(connection: Connection, context: ssl.SSLContext, host: str) -> None:
-    """Replace the connection's socket by one that speaks TLS to ``host``, after the handshake."""
+    """Replace the connection's socket by one that speaks TLS to ``host``, after the handshake.
+
+    Raises `_AuthoritiesLoaded` where not all authorities were loaded when it began.
+    """
+    import ssl
+
+    from .client_context import completed, is_complete
+
+    had_all = is_complete(context)
     connection.sock = context.wrap_socket(
         connection.sock, server_hostname=_encoded(host), do_handshake_on_connect=False
     )
     # A cancellation while the socket is being wrapped is not acted on: it would never be closed.
     with on_cancel(partial(shutdown_socket, connection.sock)):
-        connection.sock.do_handshake()
+        try:
+            connection.sock.do_handshake()
+        except ssl.SSLCertVerificationError:
+            if had_all:
+                raise
+            completed(context)
+            raise _AuthoritiesLoaded from None
 
 
 def request_target(origin: Origin, proxy: str | None, target: str) -> tuple[str, dict[str, str]]:
