@@ -7,11 +7,11 @@ import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, unquote_plus, urlsplit
 
 from ..errors import PyskopeoError
+from ..fast_dataclass import replace
 from .origin import HARMLESS_PARAMETERS
 
 if TYPE_CHECKING:
@@ -112,10 +112,10 @@ class Redactor:
     def redact_event(self, event: Event) -> Event:
         """Return an event without the secrets."""
         changed: dict[str, Any] = {}
-        for field in fields(event):
-            text = getattr(event, field.name)
+        for name in event.__match_args__:
+            text = getattr(event, name)
             if isinstance(text, str) and (clean := self.redact(text)) != text:
-                changed[field.name] = clean
+                changed[name] = clean
         return replace(event, **changed) if changed else event
 
     @contextmanager

@@ -152,7 +152,7 @@ class WebService:
 
 
 def _tls_context(access: ServiceAccess) -> ssl.SSLContext:
-    context = access.trust.default_context(lambda message: access.report(Warned(message)))
+    context = access.trust.default_context(lambda message: access.report(Warned(message)), defer=True)
     if access.trust.details is not None:
         access.trust.details.apply(context)
     return context
