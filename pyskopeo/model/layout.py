@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import field
 from types import MappingProxyType
 from typing import Any
 
 from ..errors import InvalidContent, InvalidName, NotFound, PathNotFound
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..gocompat.field_names import FieldNames
 from . import mediatype
 from .descriptor import Descriptor

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..config.policy_scopes import Subject, by_reference
 from ..errors import InvalidContent, NotFound, Unsupported
+from ..fast_dataclass import replace
 from ..interfaces import ImageReference, ImageSource
 from ..model.locked_image import parse_source
 from ..model.referrer import Referrer

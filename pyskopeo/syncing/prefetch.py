@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from ..engine.plan import Form
 from ..engine.run import CopyOptions, copy
 from ..engine.selection import Selection
 from ..errors import InvalidInput, PyskopeoError
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..interfaces import ImageDestination, ImageReference
 from ..model.events import BlobFinished, CopyFinished, Placement
 from ..model.events import ignore as ignore_events

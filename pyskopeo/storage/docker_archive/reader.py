@@ -9,12 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ...errors import InvalidContent, InvalidName, NotFound, PathNotFound, Unsupported
-from ...fast_dataclass import dataclass
+from ...fast_dataclass import dataclass, replace
 from ...gocompat.field_names import FieldNames
 from ...gocompat.go_json import dumps
 from ...interfaces import ImageSource
