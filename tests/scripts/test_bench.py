@@ -12,8 +12,10 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from scripts.benchlib import chart, report
+from scripts.benchlib.bench import Bench
 from scripts.benchlib.cases import BEST, CASES, FLOOR, OURS, Case, Unit
-from scripts.benchlib.contenders import Job
+from scripts.benchlib.contenders import Contender, Job
+from scripts.benchlib.environment import Environment
 from scripts.benchlib.images import Image
 from scripts.benchlib.measure import Run, RunError
 from scripts.benchlib.peers import PEERS, crane, floor, regctl
@@ -87,6 +89,33 @@ def test_what_fails_leaves_no_runs_to_compare_with() -> None:
     found = result({"pyskopeo": (1, 1), "crane": (2,), "skopeo": (3, 3)})
     found.leave_out("crane", "exit code 1")
     assert (found.best_peer, found.ratio(OURS, "crane")) == ("skopeo", None)
+
+
+@pytest.mark.parametrize("fails", ["crane", OURS])
+def test_only_other_programs_may_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str) -> None:
+    """In the second of three rounds, the first being the warm-up."""
+    rounds: dict[str, int] = {}
+
+    def run_once(bench: Bench, case: Case, name: str, contender: Contender) -> tuple[Run, None]:
+        rounds[name] = rounds.get(name, 0) + 1
+        if name == fails and rounds[name] == 2:
+            raise RunError(f"{name}: exit code 3: boom")
+        return Run(1, 1, 1), None
+
+    monkeypatch.setattr(Bench, "_run_once", run_once)
+    target = SimpleNamespace(storage=tmp_path / "target")
+    environment = cast("Environment", SimpleNamespace(scratch=tmp_path / "work", target=target))
+    image = Image("bench/x", {"sha256:aa": 1}, "sha256:aa", 3)
+    contenders = {name: crane(name) for name in (OURS, "skopeo", "crane")}
+    bench = Bench(environment, {"many80": image}, contenders)
+    if fails == OURS:
+        with pytest.raises(RunError, match="boom"):
+            bench.measure(CASE, 2)
+        return
+    found = bench.measure(CASE, 2)
+    assert {name: len(runs.runs) for name, runs in found.runs.items()} == {OURS: 2, "skopeo": 2}
+    assert found.failed == {"crane": "crane: exit code 3: boom"}
+    assert (rounds["crane"], found.best_peer) == (2, "skopeo")
 
 
 @pytest.mark.parametrize(
