@@ -34,7 +34,11 @@ def run_in_loop(work: Callable[[], Awaitable[T]]) -> T:
             scope.cancel()
 
     with cancellation.on_cancel(cancel):
-        return from_thread.run(scoped)
+        if cancellation.loop is None:
+            return from_thread.run(scoped)
+        from asyncio import run_coroutine_threadsafe
+
+        return run_coroutine_threadsafe(scoped(), cancellation.loop).result()
 
 
 async def run_with_grace(work: Callable[[], Awaitable[T]], seconds: float) -> T:
