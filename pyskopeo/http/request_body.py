@@ -24,8 +24,8 @@ class RequestBody(StreamedBody):
         self._close: Callable[[], None] = lambda: None
         self._drop: Callable[[], None] = lambda: None
 
-    def finish(self) -> None:
-        super().finish()
+    def finish(self, last: bytes = b"") -> None:
+        super().finish(last)
         self._close()
 
     def stop(self) -> None:
@@ -53,3 +53,5 @@ class RequestBody(StreamedBody):
                 yield piece
         if not self.complete:
             raise ConnectionFailed("given up", temporary=False)
+        if self._last:
+            yield self._last

@@ -49,6 +49,7 @@ class StreamedBody:
         self._write: Callable[[memoryview], None] | None = None
         self.failure: NetworkError | None = None
         self.complete = False
+        self._last = b""
         self._stopped = False
 
     def write(self, buffer: memoryview) -> None:
@@ -76,9 +77,9 @@ class StreamedBody:
                     write(buffer[: self._largest_piece])
             buffer = buffer[self._largest_piece :]
 
-    def finish(self) -> None:
-        """Say that the body is complete, so that the response is read. Called in the event loop."""
-        self.complete = self.failure is None
+    def finish(self, last: bytes = b"") -> None:
+        """Say that the body is complete with ``last``, so that the response is read. Called in the event loop."""
+        self._last, self.complete = last, self.failure is None
         self._ended.set()
 
     def stop(self) -> None:
@@ -112,12 +113,14 @@ class StreamedBody:
             if not self.complete:
                 return self._end_early(connection.sock, chunked=chunked)
         # Now that the body is complete, a cancellation may close the connection without `_end_early`.
-        if chunked:
-            try:
+        try:
+            if self._last:
+                writer.write(memoryview(self._last))
+            if chunked:
                 connection.sock.sendall(_LAST_CHUNK)
-            except ConnectionError:
-                self.complete = False
-                return _LATE_RESPONSE_SECONDS
+        except ConnectionError:
+            self.complete = False
+            return _LATE_RESPONSE_SECONDS
         return None
 
     def _end_early(self, sock: socket.socket, *, chunked: bool) -> float:

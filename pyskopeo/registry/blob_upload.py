@@ -17,7 +17,7 @@ from ..streams.progress import note_kept
 from .response_checks import ask
 from .upload_attempt import UploadAttempt
 from .upload_session import UploadSession
-from .upload_state import Step, UploadState
+from .upload_state import ONE_REQUEST_SIZE, Step, UploadState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from ..streams.pump import Blob
     from .session import Session
     from .upload_session import UploadRecord, UploadRecords
-
-# Bytes. A smaller blob is uploaded again in less time than its records take.
-_RECORDED_SIZE = 4 * 1024 * 1024
 
 
 class BlobUploads:
@@ -137,7 +134,7 @@ class BlobUploads:
 
     def _open_record(self, descriptor: Descriptor) -> UploadRecord | None:
         """Return the record for a large blob, None without one."""
-        if descriptor.size <= _RECORDED_SIZE or (records := self._records()) is None:
+        if descriptor.size <= ONE_REQUEST_SIZE or (records := self._records()) is None:
             return None
         return records.open(self._reference.registry, self._reference.repository, descriptor.digest)
 

@@ -26,6 +26,7 @@ from ..http.origin import Origin
 from ..streams.concurrency import SingleFlight
 from .error_response import error_from_response
 from .redirects import redirect_target
+from .whole_posts import WholePosts
 
 if TYPE_CHECKING:
     from ..http.retry import Retry
@@ -77,11 +78,13 @@ class Pings:
     """The responses of registries to ``GET /v2/``, requested once each for all sessions that share this object.
 
     ``get`` sends a GET for a URL, without credentials, and raises `NetworkError`. ``keep_signatures`` are the origins
-    that were asked besides whether they keep signatures, and their answers.
+    that were asked besides whether they keep signatures, and their answers; ``whole_posts`` is what is known of their
+    uploads.
     """
 
     def __init__(self) -> None:
         self.keep_signatures: dict[Origin, bool] = {}
+        self.whole_posts = WholePosts()
         self._schemes: SingleFlight[tuple[str, Trust], str] = SingleFlight()
         self._broken: dict[tuple[str, Trust], Ping] = {}
         self._responses: SingleFlight[tuple[str, Trust], Ping] = SingleFlight()

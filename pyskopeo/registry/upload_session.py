@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 import anyio
 
-from ..errors import InvalidContent, PyskopeoError, UnsafeAddress
+from ..errors import InvalidContent, PyskopeoError, RegistryError, UnsafeAddress
 from ..http.loop_bridge import run_with_grace
 from ..http.origin import Origin
 from ..model.events import Explained
@@ -66,7 +66,7 @@ class UploadSession:
         self.session, self.state = session, state
         self._location = ""
         self._record: UploadRecord | None = None
-        self._name = reference.name
+        self._name, self._host = reference.name, reference.api_host
         self._path = f"/v2/{reference.repository}/blobs/uploads/"
         self._what = f"initiating an upload to {self._name}"
 
@@ -158,6 +158,43 @@ class UploadSession:
         retried = partial(self.session.retry, partial(self._post, query), self._what, last=True)
         await run_with_grace(retried, _CANCEL_SECONDS)
 
+    def may_post(self, size: int) -> bool:
+        """Return whether a blob of so many bytes is to be sent by `post_whole`."""
+        return not self._location and self.session.pings.whole_posts.may_take(self._host, size)
+
+    async def post_whole(self, digest: Digest, content: bytes) -> bool:
+        """POST a blob ("Single POST"), unless the registry is known not to take that; return whether it took it.
+
+        If not, the registry may have opened a session. An error it responds with is no error of the upload: what the
+        registry says to an upload in two requests counts.
+        """
+        posts = self.session.pings.whole_posts
+        if not posts.begin(self._host, len(content)):
+            return False
+        self.state.reset()
+        taken = False
+        try:
+            taken = await run_with_grace(partial(self._post_content, digest, content), _CANCEL_SECONDS)
+        except RegistryError:
+            return False
+        finally:
+            posts.note(self._host, taken=taken)
+        return taken
+
+    async def _post_content(self, digest: Digest, content: bytes) -> bool:
+        path = f"{self._path}?digest={quote(str(digest), safe='')}"
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(len(content))}
+        response = await self.session.request("POST", path, headers, content=content)
+        if response.status_code not in (201, 202):
+            raise await read_error(self.session, response, self._what)
+        await response.aclose()
+        if response.status_code == 201:
+            return True
+        self._opened(response)
+        if range_end(response) is not None:
+            await self.cancel()  # it has bytes of a body that other registries ignore
+        return False
+
     async def mount(self, digest: Digest, repository: str) -> bool:
         """POST to mount a blob from another repository of the registry ("Mounting a blob from another repository").
 
@@ -224,13 +261,17 @@ class UploadSession:
         await response.aclose()
         if "mount" in query and response.status_code == 201:
             return True
-        self.location = self.session.location_of(response)
+        self._opened(response)
         if not self.location and "mount" not in query:
             raise InvalidContent(f"{self._name}: the registry opened an upload and did not say where (no Location)")
+        return False
+
+    def _opened(self, response: Response) -> None:
+        """Note where the registry has opened a session, and what it wants of chunks."""
+        self.location = self.session.location_of(response)
         min_chunk_size = response.headers.get("oci-chunk-min-length", "")
         if min_chunk_size.isascii() and min_chunk_size.isdigit() and len(min_chunk_size) < 13:
             self.state.min_chunk_size = int(min_chunk_size)
-        return False
 
 
 def range_end(response: Response) -> int | None:

@@ -18,8 +18,13 @@ MIN_CHUNK_SIZE = 1024 * 1024
 MAX_EXPIRED_TOKENS = 20
 # The statuses with which registries refuse bytes that have another digest.
 _CONTENT_REFUSED = frozenset({400, 409, 422})
+# The statuses of servers that take no streamed PUT: redirects, which it cannot follow, and refusals of the method.
+_SEPARATE = frozenset({301, 302, 303, 307, 308, 405, 501})
 # The statuses with which servers refuse a body without a Content-Length (RFC 9112 section 6.1).
 _LENGTH_REQUIRED = frozenset({411, 501})
+# Bytes. The maximum of a request that both has bytes and completes the upload. What is larger is worth continuing after
+# an interruption, which a body that is cut short may prevent.
+ONE_REQUEST_SIZE = 4 * 1024 * 1024
 # Bytes. An upload of which the registry has fewer is not worth a request to continue it in a later run.
 _KEPT_SIZE = 1024 * 1024
 
@@ -44,7 +49,8 @@ class UploadState:
     ``misleading`` that the content was refused after one of these, so that it is not resumed any more.
 
     ``continued`` says that an earlier run has begun the upload. ``endable`` says that bodies have no length, although
-    it is known, so that each can be ended early, and the registry then says where the upload goes on.
+    it is known, so that each can be ended early, and the registry then says where the upload goes on. ``separate`` says
+    that the bytes are not sent with the request that completes the upload, because the registry has refused that.
     """
 
     size: int | None
@@ -59,6 +65,7 @@ class UploadState:
     broken: bool = False
     continued: bool = False
     endable: bool = False
+    separate: bool = False
     failures: int = 0
     expired_tokens: int = 0
     _progress_from: int = 0
@@ -68,12 +75,21 @@ class UploadState:
         """Whether the bytes that the registry has are known to be the first ones of those that will be sent."""
         return self.size is not None and not self.broken and not self.misleading
 
+    @property
+    def fits_one_request(self) -> bool:
+        """Whether one request may have all bytes: their number is known and not large, and nothing has failed yet."""
+        if self.size is None or self.size > ONE_REQUEST_SIZE or self.chunk_size is not None:
+            return False
+        return not self.offset and not self.failures and not self.separate
+
     def failed(self, error: PyskopeoError, *, opened: bool) -> Step:
         """Return what to do after ``error``; ``opened`` says whether the registry has an upload session."""
         if isinstance(error, TokenExpired) and self.expired_tokens < MAX_EXPIRED_TOKENS:
             self.expired_tokens += 1
             return Step.REPEAT  # the request was refused before the registry stored anything
-        if self._use_smaller_pieces(error) or self._use_length(error) or self._leave_continued(error):
+        if self._use_smaller_pieces(error) or self._use_separate_requests(error) or self._use_length(error):
+            return Step.CONTINUE
+        if self._leave_continued(error):
             return Step.CONTINUE
         if not self._may_succeed_later(error, opened=opened) or self.failures >= self.retries:
             return Step.RAISE
@@ -108,6 +124,12 @@ class UploadState:
             return False
         self.chunk_size = max(smallest, min(MAX_CHUNK_SIZE, (self.chunk_size or self.size) // 2))
         self.broken = True
+        return True
+
+    def _use_separate_requests(self, error: PyskopeoError) -> bool:
+        if not self.fits_one_request or not isinstance(error, RegistryError) or error.status not in _SEPARATE:
+            return False
+        self.separate = self.broken = True
         return True
 
     def _use_length(self, error: PyskopeoError) -> bool:

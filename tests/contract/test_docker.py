@@ -217,7 +217,7 @@ class TestCancelled:
 
                     async def cancel() -> None:
                         # In the middle of all: uploads are open, and bodies are under way.
-                        while sum(r.method == "PATCH" for r in registry.requests) < 2:
+                        while sum(r.method == "PUT" for r in registry.requests) < 2:
                             await anyio.sleep(0.01)
                         scope.cancel()
 

@@ -104,8 +104,10 @@ class Push(EventLog):
 
     @property
     def sent(self) -> int:
-        """Bytes of blobs that came to the registry, those of cut requests too."""
-        return sum(request.length for request in self.registry.requests if kind(request) == "upload")
+        """Bytes of blobs that came to the registry, those of cut requests too, without what a POST has in vain."""
+        ignored = () if self.registry.pushing.whole_posts else ("POST",)
+        uploads = [request for request in self.registry.requests if kind(request) == "upload"]
+        return sum(request.length for request in uploads if request.method not in ignored)
 
     @property
     def placements(self) -> dict[str, str]:

@@ -22,7 +22,7 @@ from .images import ImageSpec, LayerSpec, build
 
 IMAGE = build(ImageSpec(layers=(LayerSpec("large", size=200_000, compression="none"), LayerSpec("small"))))
 # Its layer is streamed by PATCH; smaller ones are one PUT.
-STREAMED = build(ImageSpec(layers=(LayerSpec("huge", size=1_200_000, compression="none"),)))
+STREAMED = build(ImageSpec(layers=(LayerSpec("huge", size=4_300_000, compression="none"),)))
 OTHER = build(ImageSpec(layers=(LayerSpec("another", size=30_000),)))
 REPOSITORY = "team/app"
 SCOPE = f"repository:{REPOSITORY}:pull"

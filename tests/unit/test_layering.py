@@ -21,7 +21,7 @@ ORDER = (*re.findall(r"^\| `(\w+)` \|", _TABLE, re.MULTILINE), "__init__", "__ma
 HEAVY = {
     "httpx": ("http/httpx_import.py",),
     "anyio": ("http/loop_bridge.py", "http/request_body.py", "registry/upload_attempt.py",
-              "registry/upload_session.py"),
+              "registry/streamed_request.py", "registry/upload_session.py"),
     "tarfile": ("storage/tar.py",),
     "tempfile": ("storage/scratch.py",),
     # Imported where uvicorn is.

@@ -17,4 +17,4 @@ LARGE, SMALL = IMAGE.layer_digests()
 TOTAL = sum(map(len, IMAGE.blobs.values()))
 PASSWORD = Credentials("user", "pass")
 
-LARGE_IMAGE = build(ImageSpec(layers=(LayerSpec("large", size=3_000_000, compression="none"),)))
+LARGE_IMAGE = build(ImageSpec(layers=(LayerSpec("large", size=4_500_000, compression="none"),)))

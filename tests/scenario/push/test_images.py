@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import anyio
@@ -11,10 +11,12 @@ import pytest
 
 import pyskopeo
 from pyskopeo.errors import DestinationRefused, InvalidName, PyskopeoError
-from tests.scenario.push.images import IMAGE, LARGE, TOTAL
+from tests.scenario.push.images import IMAGE, LARGE, SMALL, TOTAL
 from tests.support import faults as f
 from tests.support.access import access_for
-from tests.support.images import build, digest_of
+from tests.support.exchange import Request, Response
+from tests.support.images import ImageSpec, LayerSpec, build, digest_of
+from tests.support.processes import wait_until
 from tests.support.publishing import Push, kind, order
 from tests.support.simulator import Pushing, Simulator
 
@@ -74,17 +76,93 @@ async def test_every_kind_of_image(kinds: str, registry: Simulator, tmp_path: Pa
     push.check_there()
 
 
-async def test_the_upload_is_opened_when_the_first_bytes_are_there(registry: Simulator, tmp_path: Path) -> None:
-    """A slow source cannot time it out."""
-    push = Push(registry, IMAGE, tmp_path, access_for(tmp_path))
-    with Simulator(IMAGE) as source:
-        source.on_blob(LARGE, f.Delay(0.5))
-        await push.run(source=source.name())
-        asked = next(r for r in source.requests if r.path.endswith(LARGE)).received
-    put = next(r for r in registry.requests if r.query.get("digest") == [LARGE])
-    opened = max(r.received for r in registry.requests if r.method == "POST" and r.received < put.received)
-    assert opened - asked >= 0.45
+class UntilOpened:
+    """The answer comes when an upload is open at ``registry``, or after a while."""
+
+    def __init__(self, registry: Simulator) -> None:
+        self.registry = registry
+        self.opened: list[bool] = []
+
+    def apply(self, request: Request, response: Response) -> Response:
+        self.opened.append(wait_until(lambda: bool(self.registry.open_uploads), 10))
+        return response
+
+
+@pytest.mark.parametrize("size", [300_000, 3_000_000, 5_000_000], ids=["small", "PUT", "PATCH"])
+async def test_the_upload_is_opened_while_the_source_is_asked(size: int, registry: Simulator, tmp_path: Path) -> None:
+    image = build(ImageSpec(layers=(LayerSpec("layer", size=size, compression="none"),)))
+    push = Push(registry, image, tmp_path, access_for(tmp_path))
+    with Simulator(image) as source:
+        source.on_blob(image.layer_digests()[0], fault := UntilOpened(registry))
+        await push.run(source=source.name(), jobs=1)
+    assert fault.opened == [True]
     push.check_there()
+    assert push.asked["POST upload"] == len(image.blobs)
+    assert push.asked["PATCH upload"] == (size == 5_000_000)
+
+
+@pytest.mark.parametrize("pushing", [Pushing(whole_posts=True)])
+async def test_a_registry_that_takes_a_blob_with_the_post(push: Push, registry: Simulator) -> None:
+    """The first small blob shows that. Nothing else is asked then."""
+    await push.run(jobs=1)
+    push.check_there()
+    posts = [r for r in registry.requests if r.method == "POST"]
+    assert [r.query.get("digest") for r in posts] == [None, [SMALL], [IMAGE.config_digest()]]
+    assert push.asked["PUT upload"] == 1
+    assert push.sent == TOTAL
+    push.forget()
+    await push.run(registry.name("other/repository"), jobs=1)  # other connections: nothing is known of the registry
+    assert push.asked["PUT upload"] == 1
+
+
+async def test_a_registry_that_ignores_the_body_of_a_post_gets_one(push: Push, registry: Simulator) -> None:
+    image = build(ImageSpec(layers=tuple(LayerSpec(f"small-{n}", size=900) for n in range(5))))
+    push = Push(registry, image, push.home / "other", push.access)
+    await push.run()
+    push.check_there()
+    assert sum(r.length > 0 for r in registry.requests if r.method == "POST") == 1
+    assert push.asked["POST upload"] == push.asked["PUT upload"] == len(image.blobs)
+
+
+@dataclass(frozen=True)
+class OnBodies:
+    """A fault of a POST with a body."""
+
+    fault: f.Fault
+
+    def apply(self, request: Request, response: Response) -> Response:
+        return self.fault.apply(request, response) if request.length else response
+
+
+POSTS: dict[str, f.Fault] = {
+    **{str(status): f.Refuse(status) for status in (307, 400, 403, 404, 405, 413, 429, 500, 503)},
+    "it has the bytes": f.SetHeaders({"Range": "0-99"}),
+    "no Location": f.SetHeaders({"Location": None}),
+}
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize("name", POSTS)
+async def test_a_post_with_a_blob_that_is_refused_is_no_failure(name: str, push: Push, registry: Simulator) -> None:
+    registry.on_upload("POST", OnBodies(POSTS[name]))
+    push.closes = name != "no Location" and not name.isdigit()  # it has opened one, and does not say where
+    await push.run(jobs=1)
+    push.check_there()
+    assert push.retries == []
+    assert sum(r.length > 0 for r in registry.requests if r.method == "POST") == 1
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize("status", [307, 405])
+async def test_a_streamed_put_that_is_refused(status: int, registry: Simulator, tmp_path: Path) -> None:
+    """The bytes are sent by a request of their own then."""
+    image = build(ImageSpec(layers=(LayerSpec("layer", size=2_000_000, compression="none"),)))
+    push = Push(registry, image, tmp_path, access_for(tmp_path))
+    registry.on_upload("PUT", f.Refuse(status), times=1)
+    await push.run(jobs=1)
+    push.check_there()
+    assert push.asked["PATCH upload"] == 1
+    assert push.retries == []
 
 
 async def test_from_registry_to_registry_nothing_is_kept(registry: Simulator, tmp_path: Path) -> None:

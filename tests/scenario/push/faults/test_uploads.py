@@ -109,8 +109,9 @@ async def test_a_range_that_misleads_when_an_upload_is_resumed(name: str, push: 
     assert len(push.retries) <= 2
 
 
-async def test_content_that_is_refused_is_not_sent_for_ever(push: Push, registry: Simulator) -> None:
+async def test_content_that_is_refused_is_not_sent_for_ever(registry: Simulator, tmp_path: Path) -> None:
     """However doubtful the range."""
+    push = Push(registry, HUGE, tmp_path, access_for(tmp_path))
     registry.on_upload("PATCH", RangeOff())
     registry.on_upload("PUT", f.Refuse(400, body=b'{"errors":[{"code":"DIGEST_INVALID"}]}'))
     push.closes = False
