@@ -5,6 +5,7 @@ A proxy is used as RFC 9110 section 7.3.2 (absolute URLs) and section 9.3.6 (CON
 
 from __future__ import annotations
 
+import re
 import socket
 import time
 from collections.abc import Callable
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 _BACKLOG_PAUSE = 0.05
 # Seconds without a sign of life from the server, seconds between two questions for one, and their number.
 _KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 5}
+# Labels of at most 63 characters; longer ones are refused when they are encoded. Compiled by `re` at the first use.
+_PLAIN_HOST = r"(?:[\w-]{1,63}\.)*[\w-]{1,63}\.?"
 _ERRORS = ErrorMapping()
 
 
@@ -146,7 +149,9 @@ def _open_tunnel(connection: Connection, origin: Origin, proxy: str, timeout: fl
 
 def _start_tls(connection: Connection, context: ssl.SSLContext, host: str) -> None:
     """Replace the connection's socket by one that speaks TLS to ``host``, after the handshake."""
-    connection.sock = context.wrap_socket(connection.sock, server_hostname=host, do_handshake_on_connect=False)
+    connection.sock = context.wrap_socket(
+        connection.sock, server_hostname=_as_sent(host), do_handshake_on_connect=False
+    )
     # A cancellation while the socket is being wrapped is not acted on: it would never be closed.
     with on_cancel(partial(shutdown_socket, connection.sock)):
         connection.sock.do_handshake()
@@ -188,7 +193,7 @@ def _connect(
 ) -> socket.socket:
     host, port = address
     failure: OSError | None = None
-    for family, kind, protocol, _, found in socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM):
+    for family, kind, protocol, _, found in socket.getaddrinfo(_as_sent(host), port, 0, socket.SOCK_STREAM):
         if reach is not None and (where := locality(str(found[0]))) > reach:
             raise UnsafeAddress(f"{host} is at {found[0]}, {where}, and a registry sent us there: refused")
         try:
@@ -209,6 +214,11 @@ def _connect(
         else:
             return opened
     raise failure or OSError(f"no address for {host}")
+
+
+def _as_sent(host: str) -> str | bytes:
+    """Return a plain host name as bytes. For text Python loads its tables for international names, about 1 ms."""
+    return host.encode("ascii") if re.fullmatch(_PLAIN_HOST, host, re.ASCII) else host
 
 
 def _connect_unix(path: str, timeout: float) -> socket.socket:
