@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from . import __version__
 from .config import certificates
-from .config.home import home_directory
+from .config.home import cache_directory, home_directory
 from .config.proxies import Proxies
 from .credentials.keychain import Keychain
 from .errors import Offline
@@ -177,16 +177,6 @@ class Writing:
     tag_platforms: str = ""
     reuse: Reuse = "copy"
     recorded_source: str = ""
-
-
-def cache_directory(environ: Mapping[str, str], home: Path) -> Path | None:
-    """Return the directory for files of this program that can be lost without harm (XDG Base Directory).
-
-    None for a user without a home directory, which is not created for that.
-    """
-    if caches := environ.get("XDG_CACHE_HOME"):
-        return Path(caches) / "pyskopeo"
-    return home / ".cache" / "pyskopeo" if home != Path("/") and home.is_dir() else None
 
 
 def _daemon_certificates(environ: Mapping[str, str], home: Path) -> Path | None:

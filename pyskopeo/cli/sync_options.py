@@ -8,8 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..access import cache_directory
-from ..config.home import home_directory
+from ..config.home import cache_directory, home_directory
 from ..engine.plan import Form
 from ..engine.selection import Selection
 from ..fast_dataclass import dataclass

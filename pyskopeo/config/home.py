@@ -1,4 +1,4 @@
-"""The home directory of the user."""
+"""The home directory of the user, and what is in it."""
 
 from __future__ import annotations
 
@@ -14,3 +14,13 @@ def home_directory(environ: Mapping[str, str]) -> Path:
         return Path.home()
     except RuntimeError:
         return Path("/")
+
+
+def cache_directory(environ: Mapping[str, str], home: Path) -> Path | None:
+    """Return the directory for files of this program that can be lost without harm (XDG Base Directory).
+
+    None for a user without a home directory, which is not created for that.
+    """
+    if caches := environ.get("XDG_CACHE_HOME"):
+        return Path(caches) / "pyskopeo"
+    return home / ".cache" / "pyskopeo" if home != Path("/") and home.is_dir() else None

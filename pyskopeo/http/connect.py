@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from ..errors import NetworkError, UnsafeAddress, Unsupported
+from ..errors import PyskopeoError, UnsafeAddress, Unsupported
 from ..fast_dataclass import dataclass
 from ..streams.cancellation import Cancelled, check_cancelled, on_cancel
 from .connection import Connection
@@ -71,11 +71,12 @@ class Connector:
     errors: ErrorMapping = _ERRORS
     rate_limits: RateLimits | None = None
 
-    def open(self, origin: Origin, *, reach: Locality | None = None) -> Connection:
+    def open(self, origin: Origin, *, reach: Locality | None = None, connect_first: bool = False) -> Connection:
         """Connect to ``origin`` and return the connection, after the TLS handshake for https.
 
         Addresses that are more local than ``reach`` are refused; None allows all. It is for URLs that a registry
-        gives. The names that a proxy resolves cannot be checked, only literal addresses. A cancellation interrupts
+        gives. The names that a proxy resolves cannot be checked, only literal addresses. With ``connect_first`` the TLS
+        settings are made after connecting, so that something can be wrong with them then. A cancellation interrupts
         it, but not while the system resolves a name. Raises `UnsafeAddress`, `Cancelled`, `Unsupported` for an
         https proxy, and the errors of `ErrorMapping.connect_error`.
         """
@@ -85,7 +86,8 @@ class Connector:
         proxy = self.proxy(origin)
         if proxy:
             check_literal_address(origin, reach)
-        context = self.context(origin) if origin.scheme == "https" else None
+        uses_tls = origin.scheme == "https"
+        context = self.context(origin) if uses_tls and not connect_first else None
         at = _proxy_origin(proxy) if proxy else origin
         with ExitStack() as stack:
             try:
@@ -97,12 +99,13 @@ class Connector:
                     )
                     connection = stack.enter_context(closing(Connection(sock)))
                     _set_options(sock)
-                    if proxy and context is not None:
+                    if proxy and uses_tls:
                         _open_tunnel(connection, origin, proxy, self.connect_timeout)
-                if context is not None:
+                if uses_tls:
+                    context = context or self.context(origin)
                     sock.settimeout(self.connect_timeout)
                     _start_tls(connection, context, origin.host)
-            except (NetworkError, Cancelled):
+            except (PyskopeoError, Cancelled):
                 raise
             except Exception as error:
                 raise self.errors.connect_error(error, origin, proxy) from error

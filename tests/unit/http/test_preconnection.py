@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 import anyio
 import pytest
 
-from pyskopeo.errors import ConnectionFailed
+from pyskopeo.errors import ConnectionFailed, InvalidInput
 from pyskopeo.http import preconnection as module
 from pyskopeo.http.connection import Connection
 from pyskopeo.http.origin import Origin
@@ -26,18 +26,23 @@ HERE = Origin("https", "a.example", 443)
 
 
 class Opener:
-    """A connector that opens connections as ``work`` does."""
+    """A connector that opens connections as ``work`` does, and has TLS settings unless they are ``wrong``."""
 
-    def __init__(self, work: Callable[[], Connection]) -> None:
-        self._work = work
+    def __init__(self, work: Callable[[], Connection], wrong: Exception | None = None) -> None:
+        self._work, self._wrong = work, wrong
 
-    def open(self, origin: Origin) -> Connection:
+    def context(self, origin: Origin) -> None:
         assert origin == HERE
+        if self._wrong is not None:
+            raise self._wrong
+
+    def open(self, origin: Origin, *, connect_first: bool) -> Connection:
+        assert (origin, connect_first) == (HERE, True)
         return self._work()
 
 
-def preconnection(work: Callable[[], Connection]) -> Preconnection:
-    return Preconnection(cast("Connector", Opener(work)), HERE)
+def preconnection(work: Callable[[], Connection], wrong: Exception | None = None) -> Preconnection:
+    return Preconnection(cast("Connector", Opener(work, wrong)), HERE)
 
 
 @pytest.fixture
@@ -103,6 +108,14 @@ def test_the_error_is_raised_where_the_connection_is_wanted(error: Exception) ->
         found.take()
     assert raised.value is error
     assert found.take() is None  # the next one opens a connection itself
+
+
+def test_what_is_wrong_with_tls_settings_is_said_before_what_is_wrong_with_the_network() -> None:
+    def fail() -> Connection:
+        raise ConnectionFailed("refused")
+
+    with pytest.raises(InvalidInput, match="a certificate"):
+        preconnection(fail, InvalidInput("a certificate")).take()
 
 
 class Connecting:
