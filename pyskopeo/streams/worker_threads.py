@@ -1,7 +1,7 @@
 """Threads for blocking work that tasks of asyncio wait for.
 
-`anyio.to_thread.run_sync` takes three turns of the event loop, and three times the processor time of this: there is a
-call for each request, and for each blob. On other event loops its threads do the work.
+`anyio.to_thread.run_sync` takes three turns of the event loop for each call, and twice the processor time of this: there
+is a call for each request, and for each blob. On other event loops its threads do the work.
 """
 
 from __future__ import annotations
@@ -39,13 +39,14 @@ def running_loop() -> AbstractEventLoop | None:
 async def run_in_worker(loop: AbstractEventLoop, work: Callable[[], T], limiter: CapacityLimiter | None) -> T:
     """Call ``work`` in a thread and return its result, or raise what it raises; called in a task of ``loop``.
 
-    ``limiter`` bounds the number of threads; None is anyio's default limiter. The thread has the task's context
-    variables. If the task is cancelled, it does not wait for the thread.
+    ``limiter`` bounds the number of threads; None is anyio's default limiter. Other tasks have a turn before the work
+    begins, as with anyio: one that fails at once may cancel it. The thread has the task's context variables. If the
+    task is cancelled, it does not wait for the thread.
     """
     from anyio import WouldBlock, to_thread
-    from anyio.lowlevel import checkpoint_if_cancelled
+    from anyio.lowlevel import checkpoint
 
-    await checkpoint_if_cancelled()
+    await checkpoint()
     limiter = limiter or to_thread.current_default_thread_limiter()
     future: Future[T] = loop.create_future()
     try:
