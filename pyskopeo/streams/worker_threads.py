@@ -1,7 +1,7 @@
 """Threads for blocking work that tasks of asyncio wait for.
 
-For each call `anyio.to_thread.run_sync` takes three turns of the event loop, and twice the processor time of this. There
-is a call for each request, and for each blob. On other event loops its threads do the work.
+For each call `anyio.to_thread.run_sync` takes three turns of the event loop, and twice the processor time of this.
+There is a call for each request, and for each blob. On other event loops its threads do the work.
 """
 
 from __future__ import annotations
