@@ -9,14 +9,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-_STRING = r'"[\x20\x21\x23-\x5b\x5d-\x7e]*"'
-_LIST = rf"\[[ \t]*(?:{_STRING}[ \t]*(?:,[ \t]*{_STRING}[ \t]*)*)?\]"
 _LINE = re.compile(
-    rf"""[ \t]*(?:
-    \[[ \t]*(?P<table>[A-Za-z0-9_-]+)[ \t]*\]
-    | (?P<key>[A-Za-z0-9_-]+|{_STRING})[ \t]*=[ \t]*(?P<value>{_STRING}|{_LIST}|true|false)
-    )?[ \t]*(?:\#[\t\x20-\x7e]*)?""",
-    re.VERBOSE,
+    r"""[ \t]*(?:\[[ \t]*(?P<table>[A-Za-z0-9_-]+)[ \t]*\]|(?P<key>"[^"]*"|[A-Za-z0-9_-]+)[ \t]*=[ \t]*"""
+    r"""(?P<value>"[^"]*"|\[(?:[ \t]*"[^"]*"[ \t]*,)*[ \t]*"[^"]*"[ \t]*\]|true|false))?[ \t]*(?:#.*)?"""
 )
 _BOOLEANS = {"true": True, "false": False}
 
@@ -27,6 +22,8 @@ def read_plain(text: str) -> dict[str, Any] | None:
     Known are tables with a simple name, and in a line each, strings of ASCII without escapes, lists of such, and
     true and false.
     """
+    if not text.isascii() or "\\" in text or not text.replace("\n", "").replace("\t", "").isprintable():
+        return None
     top: dict[str, Any] = {}
     table = top
     for line in text.split("\n"):

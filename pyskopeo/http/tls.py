@@ -54,10 +54,10 @@ class Trust:
         """
         import ssl
 
-        from .authorities import load_file, warn_once
-
         directory = certificates.locate(host_port, self.roots, self.cert_dir)
         if directory is None and self.cert_dir is not None:
+            from .authorities import warn_once
+
             warn_once(f"certificate directory {self.cert_dir} does not exist", warn)
         files = certificates.read(directory) if directory else certificates.CertificateFiles()
         if self.insecure:
@@ -66,8 +66,11 @@ class Trust:
             context.verify_mode = ssl.CERT_NONE
         else:
             context = self.default_context(warn, defer=defer)
-            for path in files.authorities:
-                load_file(context, path, warn)
+            if files.authorities:
+                from .authorities import load_file
+
+                for path in files.authorities:
+                    load_file(context, path, warn)
         if self.details is not None:
             self.details.apply(context)
         for certificate, key in files.clients if client else ():

@@ -14,7 +14,7 @@ PLAIN = [
     "",
     "\n# nothing\n \t\n",
     '[aliases]\n  # almalinux\n  "alpine" = "docker.io/library/alpine"\n"a/b"="c.example/d:1" # why\n',
-    'unqualified-search-registries = ["docker.io", "quay.io"]\nshort-name-mode = "enforcing"\nempty = []\nblank = ""\n',
+    'unqualified-search-registries = ["docker.io", "quay.io"]\nshort-name-mode = "enforcing"\nblank = ""\ntab = "a\tb"\n',
     "[ registries ]\nyes = true\nno\t=false\nYes = true\n",
     'last = [ "a" ,"b"\t]#',
     'a = "[#=\']"\n"" = ""\n"b c" = "d"',
@@ -24,7 +24,7 @@ PLAIN = [
 ]
 # What the parser reads as something else, or refuses.
 OTHERS = [
-    "a = 1", "a = 'x'", 'a = "\\n"', 'a = "é"', "# é", 'a.b = "c"', "[a.b]", "[[registry]]", '["a"]', 'a = """x"""', 'a = ["b",]',
+    "a = 1", "a = []", "a = 'x'", 'a = "\\n"', 'a = "é"', "# é", 'a.b = "c"', "[a.b]", "[[registry]]", '["a"]', 'a = """x"""', 'a = ["b",]',
     'a = [\n"b"]', "a = {}", "a = ['b']", 'a = ["b", true]', "a = true\r\n", "a = true\r", "é = true", "a = 1979-05-27",
     "a = true\na = false", 'a = true\n"a" = false', "[a]\n[a]", "a = true\n[a]", "[a]\nb = true\n[a]", "a", "a =", "= true", "[a", "a]",
     "a = True", "a = true false", 'a = "b" "c"', 'a = "b', 'a = b"', "[]", "\x00", "# \x01", "a = true # \x7f", "a = true\x0b", "\x0c", "a\u00a0= true",
