@@ -24,6 +24,7 @@ END_SECONDS = 0.5
 _CHUNK_SIZE, _LEAST_CHUNK_SIZE = 512 * 1024, 4 * 1024
 _UNLIMITED = 1 << 60
 _LAST_CHUNK = b"0\r\n\r\n"
+_CHUNK_END = memoryview(b"\r\n")
 
 
 class StreamedBody:
@@ -169,16 +170,24 @@ def _queued_bytes(sock: socket.socket) -> int:
         return 0
 
 
+def _rest(pieces: list[memoryview], count: int) -> list[memoryview]:
+    """Return ``pieces`` without the first ``count`` bytes."""
+    for n, piece in enumerate(pieces):
+        if count < len(piece):
+            return [piece[count:], *pieces[n + 1 :]]
+        count -= len(piece)
+    return []
+
+
 class _SocketWriter:
     """Writes a body to a socket, and fails when the server responds before the end of the body."""
 
     def __init__(self, connection: Connection, *, chunked: bool, continue_on_success: bool) -> None:
         self._connection, self._chunked, self._continue_on_success = connection, chunked, continue_on_success
         self._socket = connection.sock
+        self._is_plain = type(self._socket) is socket.socket
         # A TLS socket is also readable for messages of the protocol that are no response.
-        self._watches_response = type(self._socket) is socket.socket
-        # The framing of chunks shares packets with content. TLS has records of its own.
-        self._more = getattr(socket, "MSG_MORE", 0) if self._watches_response else 0
+        self._watches_response = self._is_plain
         if self._watches_response:
             self._poll = select.poll()
             self._poll.register(self._socket, select.POLLIN | select.POLLOUT)
@@ -188,23 +197,28 @@ class _SocketWriter:
 
         Raises `TimeoutError`, other `OSError`, and `InvalidResponse`.
         """
+        pieces = [buffer]
         if self._chunked:
-            self._send(memoryview(b"%x\r\n" % len(buffer)), self._more)
-        self._send(buffer)
-        if self._chunked:
-            self._send(memoryview(b"\r\n"), self._more)
+            pieces = [memoryview(b"%x\r\n" % len(buffer)), buffer, _CHUNK_END]
+        if self._is_plain:  # a chunk and its framing by one call
+            self._send(pieces)
+        else:  # TLS has records of its own
+            for piece in pieces:
+                self._send([piece])
 
-    def _send(self, buffer: memoryview, flags: int = 0) -> None:
+    def _send(self, pieces: list[memoryview]) -> None:
         # Not sendall(), whose timeout limits the whole buffer: a slow server has not stalled.
-        while len(buffer):
+        while pieces:
             queued = _queued_bytes(self._socket)
             try:
                 if self._watches_response:
                     self._wait()
-                buffer = buffer[self._socket.send(buffer, flags) :]
+                count = self._socket.send(pieces[0]) if len(pieces) == 1 else self._socket.sendmsg(pieces)
             except TimeoutError:
                 if not self._has_progressed(queued):
                     raise
+            else:
+                pieces = _rest(pieces, count)
 
     def _has_progressed(self, queued: int) -> bool:
         """Return whether the server has received some of the ``queued`` bytes in the time of a timeout.

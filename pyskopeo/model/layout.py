@@ -200,12 +200,8 @@ class LayoutIndex:
 
     def _replaced_by(self, name: str, root: Manifest) -> Sequence[int]:
         """Return the positions of the entries that an image replaces."""
-        if name:
-            return self.positions(name)
-        return [
-            position for position, descriptor in enumerate(self.descriptors)
-            if descriptor.digest == root.digest and not descriptor.annotations.get(REF_NAME)
-        ]  # fmt: skip
+        found = self.positions(name)
+        return found if name else [at for at in found if self.descriptors[at].digest == root.digest]
 
     def _by_name(self, annotation: str) -> Mapping[str, Sequence[int]]:
         """Return the positions of the entries by an annotation."""

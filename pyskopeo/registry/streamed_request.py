@@ -53,8 +53,11 @@ class StreamedRequest:
         self._body.finish(bytes(self._last))
 
     def stop(self) -> None:
-        """Stop sending: `write` raises from now on."""
-        self._body.stop()
+        """Stop sending, unless all has been sent: `write` raises from now on."""
+        if self.full and not self._held:
+            self.finish()
+        else:
+            self._body.stop()
 
     async def exchange(self, send: Callable[[RequestBody], Awaitable[Response]]) -> None:
         """Send the request and its body; errors are not raised here, but by `response`."""

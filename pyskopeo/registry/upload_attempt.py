@@ -13,13 +13,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
+from anyio import from_thread
 
 from ..errors import InvalidContent, NetworkError, PyskopeoError
 from ..http.loop_bridge import run_in_loop
 from ..http.request_body import RequestBody
 from .response_checks import read_error
 from .streamed_request import StreamedRequest
-from .upload_session import range_end, with_digest
+from .upload_session import CANCEL_SECONDS, range_end, with_digest
 from .whole_posts import LIMIT as MONOLITHIC_SIZE
 
 if TYPE_CHECKING:
@@ -44,10 +45,10 @@ _HELD = 16 * 1024
 class UploadAttempt:
     """The sink of one attempt. `write` and `restart` run in one worker thread, everything else in the event loop.
 
-    A blob that is not large is sent by one PUT, or by the POST alone where the
-    registry takes that. A larger one is streamed by PATCH. What completes an upload, the last bytes of a PUT or a final
-    one, is sent when the blob has been verified. So a registry never stores content that turns out to be wrong, and an
-    attempt can be ended cleanly at any time. The upload is opened while the source is asked for the first bytes.
+    A blob that is not large is sent by one PUT, or, if it is small, by the POST alone where the registry takes that. A
+    larger one is streamed by PATCH. What completes an upload, the last bytes of a PUT or a final one, is sent when the
+    blob has been verified. So a registry never stores content that turns out to be wrong, and an attempt can be ended
+    cleanly at any time. The upload is opened while the source is asked for the first bytes.
     """
 
     def __init__(self, upload: UploadSession, digest: Digest | None, what: str) -> None:
@@ -68,7 +69,7 @@ class UploadAttempt:
         async with anyio.create_task_group() as self._tasks:
             try:
                 if not self._may_post:
-                    self._opening = _Opening(self._tasks, partial(self._upload.open, self._digest))
+                    self._begin_opening()
                 descriptor = await fill(self)
                 await self._finish(descriptor)
             except PyskopeoError as error:
@@ -98,11 +99,12 @@ class UploadAttempt:
         try:
             while len(buffer):
                 if self._request is None:
-                    run_in_loop(self._send)
-                assert self._request is not None
+                    if not self._upload.location:
+                        run_in_loop(self._open)
+                    self._request = from_thread.run_sync(self._send)
                 self._upload.sending(self._upload.state.offset + self._request.sent + len(buffer))
                 buffer = self._request.write(buffer)
-                if self._request.full and not self._whole:
+                if self._request.full and self._upload.state.chunk_size is not None:
                     run_in_loop(self._end_patch)
         except PyskopeoError as error:
             raise self._failed(error) from None
@@ -132,16 +134,24 @@ class UploadAttempt:
         size = self._upload.state.size
         return self._small is not None and size is not None and self._upload.may_post(size)
 
+    def _begin_opening(self) -> _Opening:
+        assert self._tasks is not None
+        self._opening = _Opening(self._tasks, partial(self._upload.open, self._digest))
+        return self._opening
+
     async def _open(self) -> None:
         """Wait until there is an upload session."""
         if self._opening is not None:
             await self._opening.wait()
-        await self._upload.open(self._digest)
+        if not self._upload.location:
+            await self._begin_opening().wait()
 
-    async def _send(self) -> None:
-        """Begin a request for all following bytes, or for one chunk if the registry limits the size of bodies."""
+    def _send(self) -> StreamedRequest:
+        """Begin a request for all following bytes, or for one chunk if the registry limits the size of bodies.
+
+        Called in the event loop.
+        """
         upload, state = self._upload, self._upload.state
-        await self._open()
         method, url = "PATCH", upload.location
         headers = {"Content-Type": "application/octet-stream"}
         length = None if state.size is None else state.size - state.offset
@@ -156,9 +166,10 @@ class UploadAttempt:
                 headers["Content-Range"] = f"{state.offset}-{state.offset + length - 1}"
             headers["Content-Length"] = str(length)
         body = RequestBody(end_seconds=_END_SECONDS) if upload.recorded else RequestBody()
-        self._request = StreamedRequest(body, length, _HELD if self._whole else 0)
+        request = StreamedRequest(body, length, _HELD if self._whole else 0)
         assert self._tasks is not None
-        self._tasks.start_soon(self._request.exchange, partial(upload.session.send_stream, method, url, headers))
+        self._tasks.start_soon(request.exchange, partial(upload.session.send_stream, method, url, headers))
+        return request
 
     async def _end_patch(self) -> None:
         """End the body of a PATCH and read the response."""
@@ -260,10 +271,13 @@ class UploadAttempt:
 
 
 class _Opening:
-    """The opening of an upload beside other work of the attempt, in the task group ``tasks``."""
+    """The opening of an upload beside other work of the attempt, in the task group ``tasks``.
+
+    A cancellation leaves it `CANCEL_SECONDS` to finish, so that it is known what is to be cancelled.
+    """
 
     def __init__(self, tasks: TaskGroup, open: Callable[[], Awaitable[None]]) -> None:
-        self._scope, self._done = anyio.CancelScope(), anyio.Event()
+        self._scope, self._done = anyio.CancelScope(shield=True), anyio.Event()
         self._error: PyskopeoError | None = None
         tasks.start_soon(self._run, open)
 
@@ -277,8 +291,8 @@ class _Opening:
             self._done.set()
 
     def stop(self) -> None:
-        """Give it up, unless it has ended."""
-        self._scope.cancel()
+        """Give it up, unless it ends soon."""
+        self._scope.deadline = anyio.current_time() + CANCEL_SECONDS
 
     async def wait(self) -> None:
         """Wait for the end; raises what the opening raised."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 # With or without a unit, and as in Content-Range.
 _RANGE = re.compile(r"(?:bytes[= ] ?)?0-([0-9]{1,18})(?:/(?:[0-9]{1,18}|\*))?", re.ASCII | re.IGNORECASE)
 # Seconds that opening or cancelling an upload may take when it is not needed any more.
-_CANCEL_SECONDS = 0.6
+CANCEL_SECONDS = 0.6
 # Bytes. The record of an upload is written again when that many more were sent.
 _RECORD_STEP = 16 * 1024 * 1024
 
@@ -149,14 +149,16 @@ class UploadSession:
         return self._location == record.location and self.state.worth_keeping(error, self.state.sent)
 
     async def open(self, digest: Digest | None) -> None:
-        """POST to open a session, unless there is one; ``digest`` is the blob's, None if it is not known yet."""
+        """POST to open a session, unless there is one; ``digest`` is the blob's, None if it is not known yet.
+
+        A cancellation may leave a session open of which nobody knows.
+        """
         if self.location:
             return
         self.state.reset()
         query = {"digest-algorithm": digest.algorithm} if digest and digest.algorithm != "sha256" else {}
         # Retried here, since the attempt around it has begun to read the blob. It moves no content.
-        retried = partial(self.session.retry, partial(self._post, query), self._what, last=True)
-        await run_with_grace(retried, _CANCEL_SECONDS)
+        await self.session.retry(partial(self._post, query), self._what, last=True)
 
     def may_post(self, size: int) -> bool:
         """Return whether a blob of so many bytes is to be sent by `post_whole`."""
@@ -174,7 +176,7 @@ class UploadSession:
         self.state.reset()
         taken = False
         try:
-            taken = await run_with_grace(partial(self._post_content, digest, content), _CANCEL_SECONDS)
+            taken = await run_with_grace(partial(self._post_content, digest, content), CANCEL_SECONDS)
         except RegistryError:
             return False
         finally:
@@ -203,7 +205,7 @@ class UploadSession:
         """
         query = {"mount": str(digest), "from": repository}
         once = partial(self._post, query, f"repository:{repository}:pull")
-        return bool(await run_with_grace(partial(ask, self.session, once, self._what), _CANCEL_SECONDS))
+        return bool(await run_with_grace(partial(ask, self.session, once, self._what), CANCEL_SECONDS))
 
     async def resume(self) -> None:
         """GET the number of bytes that the registry has, and continue there; cancel the session if that is unknown.
@@ -245,7 +247,7 @@ class UploadSession:
             self._record.location = ""
         self.state.reset()
         if location:
-            with anyio.move_on_after(_CANCEL_SECONDS, shield=True), suppress(PyskopeoError):
+            with anyio.move_on_after(CANCEL_SECONDS, shield=True), suppress(PyskopeoError):
                 await (await self.session.request("DELETE", location, {})).aclose()
 
     def update_location(self, response: Response) -> None:

@@ -74,7 +74,7 @@ class LockedSource(ImageSource):
         self._stack, self._opening = stack, Lock()
         self._download: Download | None = None
         # Listed, and not there when the image was locked.
-        self._dangling = {one.digest for one in image.referrers or ()} - lock.manifests.keys()
+        self._dangling = {one.digest for one in image.referrers or () if one.digest not in lock.manifests}
         self._here = tuple(
             RegistryBlob(found.api_host, found.repository) for found in map(parse_source, image.sources)
         )

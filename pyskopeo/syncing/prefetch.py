@@ -164,6 +164,7 @@ class _Run:
 
     def __init__(self, request: PrefetchRequest, access: Access, report: SyncSink) -> None:
         self._request, self._access, self._report = request, access, report
+        self._images = request.images
         self._shared = SharedBlobs()
         self._done: list[Prefetched] = []
 
@@ -171,10 +172,9 @@ class _Run:
         """Copy all images; those that are complete get their names even if another one fails."""
         from anyio import move_on_after
 
-        images = self._request.images
-        listed = tuple(self._described(image) for image in images)
+        listed = tuple(self._described(image) for image in self._images)
         self._report(ImagesListed(Listing((ImageGroup(listed, self._access),))))
-        positions = list(enumerate(images, 1))
+        positions = list(enumerate(self._images, 1))
         try:
             await work_off(positions, self._copy_one, at_once=self._request.jobs)
         finally:
@@ -187,7 +187,7 @@ class _Run:
     async def _copy_one(self, one: tuple[int, LockedImage]) -> None:
         position, image = one
         described = self._described(image)
-        self._report(ImageStarted(described, position, len(self._request.images)))
+        self._report(ImageStarted(described, position, len(self._images)))
         started, moved = time.monotonic(), False
 
         def forward(event: Event) -> None:
