@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import field, replace
+from dataclasses import field
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -15,7 +15,7 @@ from .config.home import cache_directory, home_directory
 from .config.proxies import Proxies
 from .credentials.keychain import Keychain
 from .errors import Offline
-from .fast_dataclass import dataclass
+from .fast_dataclass import dataclass, replace
 from .http.retry import Retry
 from .http.tls import Trust
 from .model.events import Explained, Report, Warned, ignore

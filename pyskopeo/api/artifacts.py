@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from ..access import Access
 from ..engine.graph import find_image
 from ..engine.policy_check import ImageCheck
 from ..errors import DestinationRefused, InvalidInput, NotFound, Unsupported, prefix_errors
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..model.artifact import (
     EMPTY,
     EMPTY_CONTENT,

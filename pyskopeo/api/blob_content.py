@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..access import Access
 from ..engine.policy_check import check_policy
 from ..errors import ContentMismatch, InvalidName
+from ..fast_dataclass import replace
 from ..model.descriptor import UNKNOWN_SIZE, Descriptor
 from ..model.digest import Digest
 from ..streams.memory_blob import in_memory

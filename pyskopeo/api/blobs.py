@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..access import Access
 from ..engine.policy_check import ImageCheck, check_policy, needs_signatures
 from ..errors import ContentMismatch, InvalidName, NotFound, Offline, PathNotFound, PyskopeoError
+from ..fast_dataclass import replace
 from ..model.descriptor import UNKNOWN_SIZE, Descriptor
 from ..model.digest import Digest, new_hasher
 from ..model.manifest import Manifest

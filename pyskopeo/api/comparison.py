@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..access import Access
 from ..errors import prefix_errors
+from ..fast_dataclass import replace
 from ..model.choice import Choice
 from ..model.image_comparison import ComparedImage, ComparedLayer, ImageComparison, ValueDifference
 from ..model.image_config import parse_config

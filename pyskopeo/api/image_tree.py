@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..access import Access
@@ -16,7 +15,7 @@ from ..engine.graph import find_image, with_layer_sizes
 from ..engine.plan import Graph
 from ..engine.referrer_walk import ReferrerWalk
 from ..errors import InvalidContent, NotFound, Offline, PyskopeoError, RegistryError, Unsupported, prefix_errors
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..model import mediatype
 from ..model.configured_platform import configured_platform
 from ..model.image_config import parse_config

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..engine.destination_wrapper import DestinationWrapper
+from ..fast_dataclass import replace
 from ..interfaces import ImageDestination, ImageReference
 from ..model.events import CopyFinished, Event, Report
 

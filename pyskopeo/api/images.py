@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from ..access import Access
 from ..engine import run as engine
 from ..engine.plan import DEFAULT_FORM, Form, Plan
 from ..engine.run import CopyOptions, CopyResult
+from ..fast_dataclass import replace
 from ..model.events import Placement, Report, ignore
 from ..model.platform import Platform
 from ..transports import parse_image_name

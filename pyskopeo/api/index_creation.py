@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..access import Access
@@ -16,6 +15,7 @@ from ..engine.policy_check import ImageCheck, needs_signatures
 from ..engine.run import carry_out
 from ..engine.selection import Selection
 from ..errors import InvalidInput, prefix_errors
+from ..fast_dataclass import replace
 from ..model.events import Report, ignore
 from ..model.platform import Platform
 from ..transports import parse_image_name

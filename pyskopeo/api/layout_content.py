@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from ..access import Access
 from ..engine.policy_check import check_policy
 from ..engine.verification import Advance, ignore_advance
 from ..errors import InvalidContent, InvalidInput, InvalidName, NotFound, PathNotFound, prefix_errors
+from ..fast_dataclass import replace
 from ..model.descriptor import UNKNOWN_SIZE, Descriptor
 from ..model.digest import Digest
 from ..model.recorded_sources import recorded_sources

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import posixpath
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidName
+from ..fast_dataclass import replace
 from ..model.reference import Reference
 from ..storage.archive_output import is_stream
 from ..storage.docker_archive.reader import DockerArchive

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from ..access import Access
@@ -13,7 +12,7 @@ from ..engine.plan import Form
 from ..engine.run import CopyOptions
 from ..engine.selection import Selection
 from ..errors import InvalidName, prefix_errors
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..interfaces import ImageDestination, ImageReference
 from ..model.digest import Digest
 from ..model.events import Report, ignore

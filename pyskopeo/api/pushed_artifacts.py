@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 from ..access import Access
 from ..engine.policy_check import ImageCheck
 from ..errors import InvalidInput, PolicyRejected, Unsupported, prefix_errors
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..model.artifact import EMPTY, EMPTY_CONTENT, artifact_manifest, check_media_type, file_name, files_of, titled
 from ..streams.cancellation import run_in_thread
 from ..streams.concurrency import each

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..access import Access
@@ -13,6 +12,7 @@ from ..engine.policy_check import ImageCheck
 from ..engine.run import carry_out, make_plan
 from ..engine.selection import Selection
 from ..errors import InvalidInput, InvalidName, Unsupported, prefix_errors
+from ..fast_dataclass import replace
 from ..interfaces import ImageSource
 from ..model import mediatype
 from ..model.choice import Choice

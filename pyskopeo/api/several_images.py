@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..access import Access
@@ -12,6 +11,7 @@ from ..engine import run as engine
 from ..engine.plan import DEFAULT_FORM, Form
 from ..engine.run import CopyOptions, CopyResult
 from ..errors import InvalidInput, InvalidName, first_error
+from ..fast_dataclass import replace
 from ..model.events import Report, Warned, ignore
 from ..transports import parse_image_name
 from ..transports.docker_archive import DockerArchiveReference

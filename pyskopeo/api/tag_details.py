@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..access import Access
 from ..engine.graph import find_image
 from ..errors import InvalidContent, NoMatchingPlatform, NotFound, RegistryError, Unsupported
+from ..fast_dataclass import replace
 from ..model.configured_platform import configured_platform
 from ..model.image_config import parse_config
 from ..model.platform import Platform

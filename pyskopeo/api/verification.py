@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from ..engine.graph import find_image
 from ..engine.selection import has_only_blobs
 from ..engine.verification import Advance, ImageVerification, VerifyOptions, ignore_advance
 from ..errors import ContentMismatch, InvalidInput, NotFound, PyskopeoError, prefix_errors
+from ..fast_dataclass import replace
 from ..model.choice import Choice
 from ..model.events import Report, Warned
 from ..model.layout_profiles import PROFILES

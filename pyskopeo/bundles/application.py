@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,7 @@ from ..engine.plan import Form
 from ..engine.run import CopyOptions
 from ..engine.selection import Selection
 from ..errors import ContentMismatch, InvalidContent, InvalidInput
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..model.bundle import bundled_name
 from ..model.platform import Platform
 from ..model.referrer import WantedReferrers

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager, suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..engine.destination_wrapper import DestinationWrapper
 from ..engine.plan import Form
 from ..engine.run import CopyOptions
 from ..errors import InvalidContent, NotFound, StorageFailed
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..interfaces import ImageReference
 from ..model import mediatype
 from ..model.bundle import BundleContents, BundledBlob, named_entry

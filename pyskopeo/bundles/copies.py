@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..engine.run import copy
 from ..errors import PyskopeoError
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..model.events import CopyFinished, Warned
 from ..streams.concurrency import work_off
 from ..syncing.sync_request import (

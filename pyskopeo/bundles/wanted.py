@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..engine.selection import Selection
 from ..errors import InvalidInput, InvalidName, PathNotFound, prefix_errors
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..model.bundle import is_bundled_name
 from ..model.platform import Platform
 from ..model.reference import Reference

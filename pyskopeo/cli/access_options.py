@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import field, replace
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..access import Access, Storage
 from ..credentials.authfile import Credentials
 from ..errors import InvalidInput
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..model.events import Report
 from .early_access import EarlyAccess
 from .flags import Flag, Parsed, UsageError, age, boolean, utf8

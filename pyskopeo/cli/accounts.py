@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,12 +13,12 @@ from ..config.user_files import AUTH_FILES
 from ..credentials.authfile import Credentials, locations
 from ..credentials.authkey import AuthKey
 from ..errors import AccessDenied, InvalidInput, prefix_errors
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from .flags import Flag, Parsed, UsageError, boolean
 from .log import log
+from .logged_events import warnings_only
 from .main import supervise
 from .network_options import NETWORK, RATE_FLAGS, NetworkOptions
-from .progress import warnings_only
 
 if TYPE_CHECKING:
     from ..api.login_store import CredentialFile

@@ -12,9 +12,9 @@ from .access_options import AUTHFILE, RESUME, AccessOptions, access_flags
 from .command import Command
 from .flags import Flag, Parsed, UsageError, utf8
 from .log import emit_notice
+from .logged_events import warnings_only
 from .network_options import NETWORK
 from .platform_flags import CHOOSING, annotation, chosen_image, is_chosen
-from .progress import warnings_only
 
 
 @dataclass(frozen=True, slots=True)

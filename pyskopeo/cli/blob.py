@@ -9,9 +9,9 @@ from ..fast_dataclass import dataclass
 from .access_options import AUTHFILE, RESUME, AccessOptions, registry_flags
 from .command import Command, CommandGroup
 from .flags import Parsed
+from .logged_events import warnings_only
 from .network_options import NETWORK, RANGES
 from .output_flags import OUTPUT, SOURCES, output, outputs, sources
-from .progress import warnings_only
 from .terminal import has_cursor_control
 
 if TYPE_CHECKING:

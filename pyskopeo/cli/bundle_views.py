@@ -12,7 +12,7 @@ from .access_options import AccessOptions
 from .command import Command
 from .flags import Flag, Parsed, boolean
 from .log import emit_notice, log
-from .progress import warnings_only
+from .logged_events import warnings_only
 from .quantities import quantity, size
 from .signature_flags import SIGNATURE_CHECKS, read_signature_checks
 from .verification_view import print_json, verifying

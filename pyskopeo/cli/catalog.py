@@ -8,9 +8,9 @@ from ..fast_dataclass import dataclass
 from .access_options import AUTHFILE, AccessOptions, registry_flags
 from .command import Command
 from .flags import Flag, Parsed, boolean
+from .logged_events import warnings_only
 from .main import supervise
 from .network_options import NETWORK
-from .progress import warnings_only
 from .regex_timeout import bounded
 
 if TYPE_CHECKING:

@@ -9,11 +9,10 @@ import os
 import re
 import shlex
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import PyskopeoError
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..model.reference import Reference
 from .access_options import AccessOptions
 from .command import GLOBAL, SUMMARIES, Command, CommandGroup, load_command

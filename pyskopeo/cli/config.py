@@ -117,7 +117,7 @@ def _of_all(found: Sequence[Default]) -> list[Setting]:
 def _of_command(command: Command[object], file: DefaultsFile | None) -> list[Setting]:
     """Return every flag of a command that help shows, or that is set, with the value that counts."""
     flags = {flag.name: flag for flag in (*GLOBAL, *command.flags)}
-    parsed = Parsed(values={flag.name: [] if flag.repeat else flag.default for flag in flags.values()})
+    parsed = Parsed({flag.name: [] if flag.repeat else flag.default for flag in flags.values()})
     origins = apply_defaults(command, parsed, os.environ)
     found = [default for layer in layers(command.name, flags, file, os.environ) for default in layer]
     by_origin = {(default.name, default.origin): default for default in found}

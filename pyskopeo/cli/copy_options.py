@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ from ..access import Access, Writing
 from ..engine.plan import Form
 from ..engine.selection import Selection, parse_selection
 from ..errors import InvalidInput, InvalidName
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..interfaces import ImageReference
 from ..model.events import Report
 from ..model.reference import parse_additional_tag

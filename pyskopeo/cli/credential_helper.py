@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..credentials.authfile import Credentials, parse_object
 from ..credentials.authkey import AuthKey
 from ..errors import CredentialsFailed, InvalidInput, InvalidName, PyskopeoError
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..model.reference import Reference
 from ..storage.token_cache import SavedToken, TokenCache
 from .accounts import ACCOUNT_NETWORK, AUTHFILE, CERT_DIR, TLS_VERIFY, credential_file, read_access

@@ -9,9 +9,9 @@ from .access_options import AUTHFILE, AccessOptions, access_flags
 from .command import Command, program
 from .flags import Flag, Parsed, boolean
 from .log import emit_notice
+from .logged_events import warnings_only
 from .network_options import NETWORK
 from .preconnect import visits_of
-from .progress import warnings_only
 from .quantities import size
 
 if TYPE_CHECKING:

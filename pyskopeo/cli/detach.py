@@ -14,9 +14,9 @@ from .access_options import AUTHFILE, AccessOptions, access_flags
 from .command import Command
 from .flags import Flag, Parsed, UsageError, boolean, utf8
 from .log import emit_notice
+from .logged_events import warnings_only
 from .network_options import NETWORK
 from .platform_flags import CHOOSING, chosen_image, is_chosen
-from .progress import warnings_only
 
 if TYPE_CHECKING:
     from ..api.detachment import DetachedReferrer

@@ -14,9 +14,9 @@ from ..transports import parse_image_name
 from .access_options import AUTHFILE, RESUME, AccessOptions, access_flags
 from .command import Command
 from .flags import Flag, Parsed, UsageError, utf8
+from .logged_events import warnings_only
 from .network_options import NETWORK
 from .platform_flags import CHOOSING, chosen_image, is_chosen
-from .progress import warnings_only
 from .verification_view import print_json
 from .verify_flags import JSON
 

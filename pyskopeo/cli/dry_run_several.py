@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..engine.run import copy
 from ..errors import PyskopeoError
+from ..fast_dataclass import replace
 from ..model.events import Placement
 from ..streams.concurrency import work_off
 from .copy_options import engine_options, reading_access, writing_access
 from .log import log
+from .logged_events import warnings_only
 from .ordered_output import OrderedOutput
 from .plan_view import dry_run_document, total_line
-from .progress import warnings_only
 from .quantities import quantity, size
 from .text_output import TextOutput
 from .text_rows import TextRows

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from ..fast_dataclass import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidInput, Unsupported
+from ..fast_dataclass import replace
 from .flags import Flag, Parsed, UsageError, listed
 
 if TYPE_CHECKING:

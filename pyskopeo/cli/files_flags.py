@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import prefix_errors
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..transports import parse_image_name
 from .access_options import AUTHFILE, AccessOptions, access_flags
 from .flags import Flag, Parsed, boolean, byte_count
+from .logged_events import warnings_only
 from .network_options import NETWORK, RANGES
 from .platform_flags import CHOOSING, chosen_image
 from .preconnect import visits_of
-from .progress import warnings_only
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager

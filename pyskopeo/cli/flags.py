@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
 from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import InvalidInput
@@ -146,7 +145,6 @@ class Flag:
         return value
 
 
-@dataclass(slots=True)
 class Parsed:
     """A parsed command line: the arguments, and the value of every declared flag by its name.
 
@@ -155,10 +153,13 @@ class Parsed:
     type: they raise `TypeError` if the flag is declared with another one, and `KeyError` if it is not declared.
     """
 
-    arguments: list[str] = field(default_factory=list)
-    values: dict[str, object] = field(default_factory=dict)
-    given: set[str] = field(default_factory=set)
-    inherited: set[str] = field(default_factory=set)
+    __slots__ = ("arguments", "given", "inherited", "values")
+
+    def __init__(self, values: dict[str, object]) -> None:
+        self.arguments: list[str] = []
+        self.values = values
+        self.given: set[str] = set()
+        self.inherited: set[str] = set()
 
     def get(self, name: str, kind: type[T]) -> T:
         """Return the value of a flag that is given or has a default."""
@@ -216,7 +217,7 @@ def parse(
     known = (HELP, *flags)
     by_name = {flag.name: flag for flag in known}
     by_short = {flag.short: flag for flag in known if flag.short}
-    parsed = Parsed(values={flag.name: ([] if flag.repeat else flag.default) for flag in known})
+    parsed = Parsed({flag.name: ([] if flag.repeat else flag.default) for flag in known})
     left = list(words)
     while left:
         word = left.pop(0)

@@ -11,10 +11,10 @@ from .access_options import AUTHFILE, access_flags
 from .command import Command
 from .flags import Flag, boolean, utf8
 from .inspect_options import InspectOptions
+from .logged_events import warnings_only
 from .network_options import NETWORK
 from .platform_flags import CHOOSING
 from .preconnect import Visit
-from .progress import warnings_only
 from .standard_streams import write_bytes
 
 if TYPE_CHECKING:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import PyskopeoError
+from ..fast_dataclass import replace
 from ..gocompat.go_json import dumps
 from ..streams.concurrency import work_off
 from .inspect_reading import read_shown

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..model.image_history import read_history, steps_of_layers
 from ..model.image_tree import TreeLayer
 from ..model.referrer import belongs_to_image

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidName
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..http.printable import escaped_line
 from .access_options import AUTHFILE, RESUME, AccessOptions, registry_flags, shared_blob_dir
 from .command import Command, CommandGroup, program
@@ -16,8 +15,8 @@ from .layout_options import LayoutOptions
 from .layout_output_flags import PROFILES
 from .layout_split import LINK_NAMES, SPLIT
 from .log import log
+from .logged_events import warnings_only
 from .network_options import NETWORK
-from .progress import warnings_only
 from .quantities import size
 from .verification_view import print_json, print_report, verifying
 from .verify_flags import DRY_RUN, JSON, SPARSE, VERIFYING, VerifyFlags

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from .access_options import AUTHFILE, RESUME, AccessOptions, registry_flags, shared_blob_dir
 from .command import Command
 from .content_flags import REUSE, reuse
 from .flags import Flag, Parsed, UsageError, boolean
 from .log import emit_notice, log
+from .logged_events import warnings_only
 from .network_options import NETWORK, RANGES
 from .output_flags import SOURCES, sources
-from .progress import warnings_only
 from .quantities import quantity, size
 from .verification_view import print_json, verifying
 from .verify_flags import JSON, SPARSE

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 from ..access import Access
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from .flags import Parsed
-from .progress import warnings_only
+from .logged_events import warnings_only
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,7 @@ class LayoutOutput:
         """Return the format in which to write, as the profile requires it; raises `UsageError`."""
         if not self.profile:
             return form
-        from dataclasses import replace
+        from ..fast_dataclass import replace
 
         if form.format not in ("", "oci") or form.compression == "zstd" or form.preserve_digests:
             raise UsageError(f"--dest-layout-profile={self.profile} writes OCI images with layers that are compressed "

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..api.repositories import list_tags, parse_tag_source
 from ..errors import IncompleteTags, PyskopeoError
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..gocompat.go_json import dumps
 from ..model.reference import Reference
 from ..model.tag_filter import TagFilter
 from .access_options import AUTHFILE, AccessOptions, registry_flags
 from .command import Command
 from .flags import Parsed
+from .logged_events import warnings_only
 from .main import supervise
 from .network_options import NETWORK
 from .preconnect import visits_of
-from .progress import warnings_only
 from .regex_timeout import bounded
 from .tag_flags import FILTERS, sort_flag, tag_filter
 

@@ -12,9 +12,9 @@ from .access_options import AUTHFILE, AccessOptions, registry_flags
 from .command import Command
 from .flags import Flag, Parsed, UsageError, boolean
 from .log import emit_notice
+from .logged_events import warnings_only
 from .network_options import NETWORK
 from .platform_flags import overridden
-from .progress import warnings_only
 from .regex_timeout import bounded
 
 if TYPE_CHECKING:

@@ -16,11 +16,11 @@ from .terminal import has_color
 _STARTED = time.monotonic()
 _SHORT = {"debug": "DEBU", "info": "INFO", "warning": "WARN", "error": "ERRO", "fatal": "FATA"}
 _COLOURS = {"warning": 33, "error": 31, "fatal": 31}  # ECMA-48, "Select Graphic Rendition"
-_PLAIN = re.compile(r"[A-Za-z0-9._/@^+-]*", re.ASCII)
+_PLAIN = r"[A-Za-z0-9._/@^+-]*"
 _WIDTH = 45
 
-# The user name and the password in an address, as opposed to the tag in name:tag@sha256:...
-_USERINFO = re.compile(r"//[^\s/@\"']*:[^\s/@\"']*@(?!sha[0-9]+:)")
+# The user name and the password in an address, as opposed to the tag in name:tag@sha256:... Compiled at the first line.
+_USERINFO = r"//[^\s/@\"']*:[^\s/@\"']*@(?!sha[0-9]+:)"
 
 _debugging = False
 _print_above: Callable[[str], None] | None = None
@@ -100,12 +100,12 @@ def line(level: str, message: str, fields: Mapping[str, str] | None = None) -> s
 
 def without_passwords(text: str) -> str:
     """Return ``text`` with ``***`` in place of passwords in addresses."""
-    return _USERINFO.sub("//***@", text)
+    return re.sub(_USERINFO, "//***@", text)
 
 
 def _value(text: str) -> str:
     """Return the value of a field, in quotes only if it needs them."""
-    return text if _PLAIN.fullmatch(text) else _quoted(without_passwords(text))
+    return text if re.fullmatch(_PLAIN, text, re.ASCII) else _quoted(without_passwords(text))
 
 
 def _quoted(message: str) -> str:

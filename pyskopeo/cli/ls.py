@@ -12,8 +12,8 @@ from ..transports import TRANSPORTS
 from .command import Command
 from .files_flags import FILES, FilesOptions
 from .flags import Flag, Parsed, UsageError, boolean
+from .logged_events import warnings_only
 from .main import supervise
-from .progress import warnings_only
 from .tag_flags import FILTERS as TAG_FILTERS
 from .tag_flags import TagsOptions, sort_flag, tag_filter
 from .verify_flags import JSON

@@ -9,9 +9,9 @@ from ..fast_dataclass import dataclass
 from .access_options import AUTHFILE, AccessOptions, registry_flags
 from .command import Command, CommandGroup
 from .flags import Flag, Parsed, UsageError, boolean
+from .logged_events import warnings_only
 from .network_options import NETWORK
 from .output_flags import OUTPUT, SOURCES, output, sources
-from .progress import warnings_only
 
 if TYPE_CHECKING:
     from ..model.manifest import Manifest

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..access import Network, Ranges
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..http.retry import Retry
 from ..http.tls import Trust
 from .command import SKOPEO, program

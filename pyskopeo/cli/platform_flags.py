@@ -64,7 +64,7 @@ def chosen_image(parsed: Parsed) -> Choice:
     if platform is None and (overrides or version or features or not annotations):
         platform = Platform.host(**overrides)
     if platform is not None and (version or features):
-        from dataclasses import replace
+        from ..fast_dataclass import replace
 
         platform = replace(platform, os_version=version, os_features=tuple(features))
     return Choice(platform, annotations, known_variants=not overrides, warn=program() != "skopeo")

@@ -16,20 +16,16 @@ from ..model.events import (
     CopyFinished,
     CopyPlanned,
     Event,
-    Explained,
     ManifestWritten,
     Placement,
     ReferrersPlanned,
     Report,
-    Requested,
-    Retrying,
     SignaturesWritten,
-    Warned,
-    ignore,
 )
 from .copy_result import CopyNames, converted_line
 from .flags import Flag
-from .log import debugging, emit_notice, log
+from .log import emit_notice
+from .logged_events import warnings_only
 from .quantities import quantity, size, span
 from .skopeo_steps import WRITING, Steps, getting_line, signature_lines
 from .terminal import has_cursor_control, has_rich
@@ -88,30 +84,6 @@ def registry_report(mode: str) -> Report:
     from .json_events import print_event
 
     return print_event
-
-
-def warnings_only(event: Event) -> None:
-    """Log warnings and retries, and with ``--debug`` the details; ignore all other events."""
-    if isinstance(event, Warned | Retrying):
-        log("warning", _warning(event))
-    elif isinstance(event, Requested | Explained):
-        if debugging():
-            log("debug", _detail(event))
-    else:
-        ignore(event)
-
-
-def _detail(event: Requested | Explained) -> str:
-    if isinstance(event, Explained):
-        return event.message
-    return f"{event.method} {event.url}: {event.status or 'no answer'} after {event.seconds * 1000:.0f} ms"
-
-
-def _warning(event: Warned | Retrying) -> str:
-    if isinstance(event, Warned):
-        return event.message
-    reason = event.reason.removeprefix(f"{event.what}: ")
-    return f"{event.what}: failed, retrying in {event.delay:.1f}s. Error: {reason}"
 
 
 class Lines:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..model.events import Event, Warned
 from .access_options import AUTHFILE, AccessOptions
 from .flags import Flag, Parsed, UsageError, duration
-from .progress import warnings_only
+from .logged_events import warnings_only
 
 if TYPE_CHECKING:
     from ..access import Access

@@ -14,10 +14,10 @@ from .access_options import AUTHFILE, AccessOptions, access_flags
 from .command import Command
 from .flags import Flag, Parsed, UsageError, boolean, utf8
 from .log import emit_notice
+from .logged_events import warnings_only
 from .network_options import NETWORK
 from .platform_flags import CHOOSING, chosen_image, is_chosen
 from .preconnect import visits_of
-from .progress import warnings_only
 from .quantities import size
 from .verification_view import print_json
 from .verify_flags import JSON

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ..fast_dataclass import replace
 from .verification_view import print_json
 
 if TYPE_CHECKING:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from ..errors import PyskopeoError
+from ..fast_dataclass import replace
 from .access_options import AUTHFILE, RESUME, registry_flags
 from .cluster_flags import CLUSTER
 from .command import Command

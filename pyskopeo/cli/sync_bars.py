@@ -9,7 +9,7 @@ from ..syncing.sync_request import ImageEvent, ImageFinished, ImagesListed, Imag
 from .bar_rows import BYTES, bar_row, stopped_line, total_rows
 from .live_rows import LiveRows
 from .log import emit_notice, log
-from .progress import warnings_only
+from .logged_events import warnings_only
 from .quantities import part_of, quantity, size
 from .standard_streams import escape
 from .sync_summary import shared_directory

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..config.home import cache_directory, home_directory
 from ..engine.plan import Form
 from ..engine.selection import Selection
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from .access_options import AccessOptions
 from .cluster_flags import check_cluster_flags
 from .command import program

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from ..syncing.sync_request import ImageEvent, LogMessage
 from .log import emit_notice, log
-from .progress import registry_report, warnings_only
+from .logged_events import warnings_only
+from .progress import registry_report
 from .quantities import quantity, size
 from .standard_streams import write_bytes
 

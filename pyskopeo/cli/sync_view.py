@@ -13,7 +13,7 @@ from ..model.events import BlobProgress
 from ..syncing.sync_request import ImageEvent, ImageFinished, ImagesListed, ImageStarted, LogMessage
 from .command import program
 from .log import emit_notice, log
-from .progress import warnings_only
+from .logged_events import warnings_only
 from .quantities import size
 from .skopeo_steps import Steps
 from .standard_streams import notice

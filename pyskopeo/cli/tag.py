@@ -7,9 +7,9 @@ from .access_options import AUTHFILE, AccessOptions, registry_flags
 from .command import Command
 from .flags import Parsed
 from .log import emit_notice
+from .logged_events import warnings_only
 from .network_options import NETWORK
 from .preconnect import visits_of
-from .progress import warnings_only
 
 
 @dataclass(frozen=True, slots=True)

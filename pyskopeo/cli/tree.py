@@ -12,10 +12,10 @@ from .command import Command
 from .flags import Flag, Parsed, boolean
 from .html_flag import HTML, check_page, html_path, write_page
 from .log import emit_notice, log
+from .logged_events import warnings_only
 from .network_options import NETWORK
 from .platform_flags import CHOOSING, chosen_image, is_chosen
 from .preconnect import visits_of
-from .progress import warnings_only
 from .quantities import quantity
 from .verification_view import print_json
 from .verify_flags import JSON

@@ -12,10 +12,10 @@ from .access_options import AUTHFILE, AccessOptions, access_flags
 from .command import Command
 from .flags import Flag, Parsed, boolean
 from .log import log
+from .logged_events import warnings_only
 from .network_options import NETWORK
 from .platform_flags import CHOOSING, chosen_image, is_chosen, refuse_choice
 from .preconnect import visits_of
-from .progress import warnings_only
 from .signature_flags import SIGNATURE_CHECKS, read_signature_checks
 from .verification_view import print_json, print_report, verifying
 from .verify_flags import VERIFYING, VerifyFlags

@@ -6,13 +6,12 @@ import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from ..access import Access
 from ..errors import InvalidInput, InvalidName
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..model.choice import Choice
 from ..model.events import Event, Report, ignore
 from ..model.platform import Platform

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..engine.plan import DEFAULT_FORM, Form, Plan
 from ..engine.selection import Selection
 from ..errors import InvalidInput
+from ..fast_dataclass import replace
 from ..model.choice import Choice
 from ..model.digest import Digest
 from ..model.events import Report

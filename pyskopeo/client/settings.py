@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
 from ..access import Access
 from ..credentials.authfile import HUB_HOSTS, Credentials
 from ..errors import InvalidInput
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..model.events import Explained, Report, Warned
 from ..model.reference import DOCKER_HUB, is_registry, is_repository
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from ..fast_dataclass import replace
 
 if TYPE_CHECKING:
     from ..syncing.plan_file import PlanHeader, PlannedImage

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from ..errors import InvalidContent
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..streams.locations import RegistryBlob
 from ..syncing.record import Entry
 from ..syncing.sync_request import (

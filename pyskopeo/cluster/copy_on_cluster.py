@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..access import Access
 from ..errors import InvalidInput, Unsupported
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..syncing.planned_run import by_repository, planned_request
 from ..syncing.sync import finish_run
 from ..syncing.sync_request import (

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..access import Access, Network, Ranges
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..http.retry import Retry
 from ..model.json_fields import JsonFields
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import PyskopeoError
+from ..fast_dataclass import replace
 from ..model.events import BlobFinished, BlobProgress
 from ..syncing.planned_run import planned_request, run_planned
 from ..syncing.presence import PresenceCheck

@@ -6,11 +6,11 @@ Files are parsed as strictly as by skopeo: an unreadable file, or a single error
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import field
 from pathlib import Path
 
 from ..errors import InvalidContent, InvalidInput, PolicyRejected, StorageFailed, prefix_errors
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..model.strict_json import parse_object
 from .policy_fields import fields, members, policy_error, quoted
 from .policy_requirements import (

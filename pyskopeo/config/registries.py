@@ -6,11 +6,11 @@ Values and lookups; `registries_toml` parses the files, `registries_files` finds
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import field, replace
+from dataclasses import field
 from typing import Literal
 
 from ..errors import InvalidInput, InvalidName
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..model.reference import DOCKER_HUB, Reference
 from .user_files import AUTH_FILES
 

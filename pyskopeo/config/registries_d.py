@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import field, replace
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidInput, StorageFailed
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..model.reference import Reference
 from .policy_scopes import by_reference
 from .user_files import read_text, user_config_directory

@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from ..errors import InvalidInput, InvalidName
 from ..model.reference import Reference, is_registry
+from .plain_toml import read_plain
 from .registries import Mirror, Pull, RegistriesFile, Registry
 
 _SHORT_NAME_MODES = ("enforcing", "permissive", "disabled")
@@ -57,6 +58,9 @@ def parse(text: str, where: str) -> RegistriesFile:
 def _decode(text: str) -> _Table:
     if all(not line or line.startswith("#") for line in map(str.strip, text.splitlines())):
         return {}  # as distributions ship the file: do not import a parser
+    plain = read_plain(text)
+    if plain is not None:
+        return plain
     import tomllib
 
     try:
@@ -155,7 +159,8 @@ def _sorted(registries: Iterable[Registry]) -> tuple[Registry, ...]:
 def _aliases(table: _Table) -> dict[str, str]:
     """Validate aliases: from names without a host to names with one, or "" to remove the alias."""
     for name, value in table.items():
-        _check_type(value, str, f"aliases.{_quoted(name)}")
+        if not isinstance(value, str):
+            _check_type(value, str, f"aliases.{_quoted(name)}")
         problem = "must not contain registry" if _host(name) else _problem(name)
         if problem:
             raise InvalidInput(f"validating short-name aliases: invalid short name {_quoted(name)}: {problem}")

@@ -11,13 +11,13 @@ import json
 import re
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import field, replace
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import CredentialsFailed, InvalidInput
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from .authfile import HUB_HOSTS, Credentials, parse_object
 from .helper_program import Output, Programs
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 
 from ..errors import CredentialsFailed
+from ..fast_dataclass import replace
 from .authfile import Credentials, parse_object
 from .helper_program import Output, Programs
 

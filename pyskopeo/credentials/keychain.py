@@ -9,14 +9,14 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import field, replace
+from dataclasses import field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..config.user_files import AUTH_FILES
 from ..errors import CredentialsFailed
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..model.reference import DOCKER_HUB
 from ..streams.concurrency import SingleFlight
 from .authfile import HUB_HOSTS, LEGACY_NAME, AuthFile, Credentials, Helper, locations, servers

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ContentMismatch, InvalidContent, TooLarge
+from ..fast_dataclass import replace
 from ..model import mediatype
 from ..model.change import Outcome
 from ..model.digest import Digest, new_hasher

@@ -7,11 +7,11 @@ contains their new digests.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from ..errors import CannotPreserve, Unsupported, prefix_errors
+from ..fast_dataclass import replace
 from ..model import mediatype
 from ..model.change import Change
 from .layer_changes import is_compression_chosen, layer_change, layers_to_encrypt, typed_like

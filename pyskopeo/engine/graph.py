@@ -5,13 +5,13 @@ They stay in memory until the copy is done, so their number and their size in to
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import (
     NoMatchingPlatform,
     Unsupported,
 )
+from ..fast_dataclass import replace
 from ..model import mediatype
 from ..model.choice import Choice
 from ..model.strict_json import CONFIG_LIMIT

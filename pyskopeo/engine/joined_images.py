@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidInput, Unsupported
+from ..fast_dataclass import replace
 from ..interfaces import ImageSource
 from ..model import mediatype
 from ..model.configured_platform import configured_platform

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import CannotPreserve, InvalidContent, InvalidInput, Unsupported
+from ..fast_dataclass import replace
 from ..model import mediatype
 from ..model.change import Change
 from .plan import has_foreign_urls

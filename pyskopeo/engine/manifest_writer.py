@@ -6,10 +6,10 @@ Where the destination refuses a media type, the image is converted to another on
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import CannotPreserve, ManifestRefused, Unsupported
+from ..fast_dataclass import replace
 from ..model import mediatype
 from ..model.events import ManifestWritten
 from ..streams.concurrency import each

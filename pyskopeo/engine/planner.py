@@ -6,9 +6,9 @@ Raises every error that can be known before blobs are copied.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
 from ..errors import CannotPreserve, InvalidContent, Unsupported
+from ..fast_dataclass import replace
 from ..interfaces import Accepts
 from ..model.change import Outcome
 from ..model.descriptor import Descriptor

@@ -5,12 +5,12 @@ Signatures are read if the policy asks for them, or if they are copied, and once
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 from ..errors import Offline, PyskopeoError, prefix_errors
+from ..fast_dataclass import replace
 from ..model import mediatype
 from ..model.events import Warned
 from ..streams.cancellation import run_in_thread

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import field, replace
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from ..errors import (
@@ -15,7 +15,7 @@ from ..errors import (
     first_error,
     prefix_errors,
 )
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..model.events import Warned
 from ..model.referrer import MAX_REFERRERS, artifact_type, attested_digest
 from ..streams.concurrency import work_off

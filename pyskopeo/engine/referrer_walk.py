@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidContent, NotFound, RegistryError, TooLarge, Unsupported
+from ..fast_dataclass import replace
 from ..model.referrer import MAX_REFERRERS, Referrer, artifact_type
 from ..streams.concurrency import work_off
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import time
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
-from dataclasses import field, replace
+from dataclasses import field
 from functools import partial
 from typing import TYPE_CHECKING
 
 from ..errors import NoMatchingPlatform, PolicyRejected, first_error, prefix_errors
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..model.events import Converted, CopyFinished, CopyPlanned, ManifestWritten, Placement, Report, Warned, ignore
 from ..model.platform import Platform
 from ..streams.concurrency import each

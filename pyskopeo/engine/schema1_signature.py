@@ -9,9 +9,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from dataclasses import replace
 
 from ..errors import Unsupported
+from ..fast_dataclass import replace
 from ..model import base64url, mediatype
 from ..model.manifest import Manifest
 

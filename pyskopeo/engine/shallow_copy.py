@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import Unsupported
+from ..fast_dataclass import replace
 
 if TYPE_CHECKING:
     from ..interfaces import Accepts

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidInput
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..model.change import Change, Outcome
 from ..model.events import BlobFinished, BlobProgress, BlobStarted, Placement, Report
 from ..model.mediatype import compression

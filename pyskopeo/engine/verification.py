@@ -5,7 +5,6 @@ Independent of transports, files and registries: it uses `ImageSource` only. Fau
 
 from __future__ import annotations
 
-from dataclasses import replace
 from errno import ENOENT
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
@@ -21,7 +20,7 @@ from ..errors import (
     Unsupported,
     first_error,
 )
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..model import mediatype
 from ..model.descriptor import UNKNOWN_SIZE
 from ..model.image_config import ImageConfig

@@ -10,14 +10,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .client_context import HASHED
+
 if TYPE_CHECKING:
     import ssl
 
 Warn = Callable[[str], None]
 
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
-# Names under which OpenSSL looks for an authority by itself (c_rehash(1)).
-_HASHED = re.compile(r"[0-9a-f]{8}\.r?[0-9]+", re.ASCII)
 _SUFFIXES = (".crt", ".pem", ".cer")
 # Bytes.
 _LIMIT = 16 * 1024 * 1024
@@ -43,7 +43,7 @@ def load_directory(context: ssl.SSLContext, directory: Path, warn: Warn) -> None
     except OSError as error:
         warn_once(f"certificate directory {directory} (SSL_CERT_DIR) is not used: {error.strerror}", warn)
         return
-    found = {name for name in names if _HASHED.fullmatch(name)}
+    found = {name for name in names if HASHED.fullmatch(name)}
     for name in list(found):
         with suppress(OSError):  # not a link
             found.add(os.readlink(directory / name))

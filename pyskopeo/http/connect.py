@@ -9,7 +9,7 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
@@ -83,32 +83,47 @@ class Connector:
         proxy = self.proxy(origin)
         if proxy:
             check_literal_address(origin, reach)
-        uses_tls = origin.scheme == "https"
-        context = self.context(origin) if uses_tls and not connect_first else None
+        context = cache(partial(self.context, origin))
+        if origin.scheme == "https" and not connect_first:
+            context()
         at = _proxy_origin(proxy) if proxy else origin
-        with ExitStack() as stack:
+        connect = partial(self._connected, at, origin, context, proxy=proxy, reach=None if proxy else reach)
+        try:
             try:
-                with ConnectAttempt() as attempt:
-                    # The address that was checked is the one that is used: a name may resolve differently the
-                    # second time (DNS rebinding).
-                    sock = _connect(
-                        (at.host, at.port), self.connect_timeout, attempt=attempt, reach=None if proxy else reach
-                    )
-                    connection = stack.enter_context(closing(Connection(sock)))
-                    _set_options(sock)
-                    if proxy and uses_tls:
-                        _open_tunnel(connection, origin, proxy, self.connect_timeout)
-                if uses_tls:
-                    context = context or self.context(origin)
-                    sock.settimeout(self.connect_timeout)
-                    _start_tls(connection, context, origin.host)
-            except (PyskopeoError, Cancelled):
-                raise
-            except Exception as error:
-                raise self.errors.connect_error(error, origin, proxy) from error
-            stack.pop_all()
+                connection = connect()
+            except _AuthoritiesLoaded:
+                connection = connect()
+        except (PyskopeoError, Cancelled):
+            raise
+        except Exception as error:
+            raise self.errors.connect_error(error, origin, proxy) from error
         if self.rate_limits is not None:
             connection.limits = self.rate_limits.of_host(origin.host)
+        return connection
+
+    def _connected(
+        self, at: Origin, origin: Origin, context: Callable[[], ssl.SSLContext], *,
+        proxy: str | None, reach: Locality | None,
+    ) -> Connection:  # fmt: skip
+        """Connect to ``at``, the origin or its proxy.
+
+        Raises the errors of sockets and of TLS, and `_AuthoritiesLoaded`.
+        """
+        uses_tls = origin.scheme == "https"
+        with ExitStack() as stack:
+            with ConnectAttempt() as attempt:
+                # The address that was checked is the one that is used: a name may resolve differently the
+                # second time (DNS rebinding).
+                sock = _connect((at.host, at.port), self.connect_timeout, attempt=attempt, reach=reach)
+                connection = stack.enter_context(closing(Connection(sock)))
+                _set_options(sock)
+                if proxy and uses_tls:
+                    _open_tunnel(connection, origin, proxy, self.connect_timeout)
+            if uses_tls:
+                settings = context()
+                sock.settimeout(self.connect_timeout)
+                _start_tls(connection, settings, origin.host)
+            stack.pop_all()
         return connection
 
     def _open_unix(self, target: UnixSocket, origin: Origin) -> Connection:
@@ -147,12 +162,32 @@ def _open_tunnel(connection: Connection, origin: Origin, proxy: str, timeout: fl
         raise InvalidResponse("bytes from the proxy before those of the server")
 
 
+class _AuthoritiesLoaded(Exception):
+    """A server was not trusted, and more authorities are loaded now: connecting again may succeed."""
+
+
 def _start_tls(connection: Connection, context: ssl.SSLContext, host: str) -> None:
-    """Replace the connection's socket by one that speaks TLS to ``host``, after the handshake."""
-    connection.sock = context.wrap_socket(connection.sock, server_hostname=host, do_handshake_on_connect=False)
+    """Replace the connection's socket by one that speaks TLS to ``host``, after the handshake.
+
+    Raises `_AuthoritiesLoaded` where not all authorities were loaded when it began.
+    """
+    import ssl
+
+    from .client_context import completed, is_complete
+
+    had_all = is_complete(context)
+    connection.sock = context.wrap_socket(
+        connection.sock, server_hostname=_encoded(host), do_handshake_on_connect=False
+    )
     # A cancellation while the socket is being wrapped is not acted on: it would never be closed.
     with on_cancel(partial(shutdown_socket, connection.sock)):
-        connection.sock.do_handshake()
+        try:
+            connection.sock.do_handshake()
+        except ssl.SSLCertVerificationError:
+            if had_all:
+                raise
+            completed(context)
+            raise _AuthoritiesLoaded from None
 
 
 def request_target(origin: Origin, proxy: str | None, target: str) -> tuple[str, dict[str, str]]:
@@ -191,7 +226,7 @@ def _connect(
 ) -> socket.socket:
     host, port = address
     failure: OSError | None = None
-    for family, kind, protocol, _, found in socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM):
+    for family, kind, protocol, _, found in socket.getaddrinfo(_encoded(host), port, 0, socket.SOCK_STREAM):
         if reach is not None and (where := locality(str(found[0]))) > reach:
             raise UnsafeAddress(f"{host} is at {found[0]}, {where}, and a registry sent us there: refused")
         try:
@@ -212,6 +247,12 @@ def _connect(
         else:
             return opened
     raise failure or OSError(f"no address for {host}")
+
+
+def _encoded(host: str) -> str | bytes:
+    """Return a host as `socket` and `ssl` encode one of ASCII, which would load the codec for others to do that."""
+    labels = host.removesuffix(".").split(".")
+    return host.encode("ascii") if host.isascii() and all(0 < len(label) < 64 for label in labels) else host
 
 
 def _connect_unix(path: str, timeout: float) -> socket.socket:

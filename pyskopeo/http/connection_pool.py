@@ -11,11 +11,11 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import ConnectionFailed, NetworkError
+from ..fast_dataclass import replace
 from ..streams.cancellation import Cancelled, on_cancel
 from .connect import Connector, request_target
 from .connection import Connection

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import anyio
-from anyio import from_thread
 
 from ..errors import PyskopeoError
 from ..streams.cancellation import Cancellation, Cancelled
@@ -20,6 +19,8 @@ def run_in_loop(work: Callable[[], Awaitable[T]]) -> T:
     It is cancelled when the thread's work is; this raises `Cancelled` then, and otherwise what ``work`` raises. A
     cancellation of the task that waits for the thread does not reach the coroutine by itself on every event loop.
     """
+    from anyio import from_thread  # has to do with a request's body alone, and is a large module
+
     cancellation, scopes = Cancellation.current(), list[anyio.CancelScope]()
 
     async def scoped() -> T:

@@ -18,9 +18,9 @@ _IDLE_SECONDS = 50.0
 class Preconnection:
     """One connection to ``origin``: name resolution, TCP, a proxy's tunnel and TLS begin when this object is made.
 
-    All of that is `Connector.open`, as for any other connection, except that the TLS settings are made beside it, by a
-    second thread: loading the trusted certificates takes as long as a round trip. Whoever makes this object closes it;
-    a connection that `take` has returned belongs to its caller.
+    All of that is `Connector.open`, as for any other connection, except that the TLS settings are made after TCP has
+    connected, unless `make_tls_settings` has made them by then. Whoever makes this object closes it; a connection that
+    `take` has returned belongs to its caller.
     """
 
     def __init__(self, connector: Connector, origin: Origin) -> None:
@@ -31,11 +31,10 @@ class Preconnection:
         self._wanted = True  # False once it was taken or closed
         self._result: Connection | Exception | None = None
         self._since = 0.0
-        # Nobody waits for these threads: one may be resolving a name, which cannot be interrupted.
-        for work in (self._open, self._make_tls_settings):
-            threading.Thread(target=work, name=f"preconnect {origin}", daemon=True).start()
+        # Nobody waits for this thread: it may be resolving a name, which cannot be interrupted.
+        threading.Thread(target=self._open, name=f"preconnect {origin}", daemon=True).start()
 
-    def _make_tls_settings(self) -> Exception | None:
+    def make_tls_settings(self) -> Exception | None:
         """Have the connector make its TLS settings, unless it has them; return what is wrong with these."""
         try:
             self.connector.context(self.origin)
@@ -49,7 +48,7 @@ class Preconnection:
             result = self._cancellation.run(partial(self.connector.open, self.origin, connect_first=True))
         except Exception as error:  # noqa: BLE001 - as above
             # Any other connection would have needed the settings first.
-            result = error if self._cancellation.cancelled else self._make_tls_settings() or error
+            result = error if self._cancellation.cancelled else self.make_tls_settings() or error
         with self._lock:
             self._since = time.monotonic()
             unwanted = self._cancellation.cancelled

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ..errors import ConnectionFailed, Stalled, Unsupported
+from .client_context import completed
 from .connect import Connector, check_literal_address
 from .error_mapping import without_userinfo
 from .httpx_adapter import HTTPXSender
@@ -59,7 +60,7 @@ class ProxyRouter:
         if key not in self._transports:
             shown = without_userinfo(proxy)
             try:
-                self._transports[key] = httpx.AsyncHTTPTransport(verify=context, proxy=proxy)
+                self._transports[key] = httpx.AsyncHTTPTransport(verify=completed(context), proxy=proxy)
             except ImportError:
                 raise Unsupported(f"proxy {shown} needs socksio: pip install 'pyskopeo[socks]'") from None
             except ValueError:

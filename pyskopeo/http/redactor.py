@@ -7,11 +7,11 @@ import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, unquote_plus, urlsplit
 
 from ..errors import PyskopeoError
+from ..fast_dataclass import replace
 from .origin import HARMLESS_PARAMETERS
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ _MIN_ANY_CASE = 8
 _CUT = re.compile(r"""\.\.\.|['"]|$""")
 # Words with something that was escaped for a URL, HTML or JSON.
 _ESCAPE = re.compile(r"[%&\\]")
-_BACKSLASH_ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|u\{([0-9A-Fa-f]{1,6})\}|x([0-9A-Fa-f]{2})|([0-3][0-7]{2})|(.))")
+# Few texts have one: compiled then, at the cost of a million instructions.
+_BACKSLASH_ESCAPE = r"\\(?:u([0-9A-Fa-f]{4})|u\{([0-9A-Fa-f]{1,6})\}|x([0-9A-Fa-f]{2})|([0-3][0-7]{2})|(.))"
 _WORD = re.compile(r"\S*[%&\\]\S*")
 _HIDDEN = "***"
 
@@ -112,10 +113,10 @@ class Redactor:
     def redact_event(self, event: Event) -> Event:
         """Return an event without the secrets."""
         changed: dict[str, Any] = {}
-        for field in fields(event):
-            text = getattr(event, field.name)
+        for name in event.__match_args__:
+            text = getattr(event, name)
             if isinstance(text, str) and (clean := self.redact(text)) != text:
-                changed[field.name] = clean
+                changed[name] = clean
         return replace(event, **changed) if changed else event
 
     @contextmanager
@@ -253,7 +254,7 @@ def _unescaped(word: str) -> tuple[str, ...]:
     """Return what ``word`` may stand for if it is escaped, once or twice."""
     from html import unescape
 
-    plain = _BACKSLASH_ESCAPE.sub(_unescape_backslash, word)
+    plain = re.sub(_BACKSLASH_ESCAPE, _unescape_backslash, word)
     # Escapes of bytes stand for characters of UTF-8.
     as_bytes = plain.encode("latin-1", "replace").decode("utf-8", "replace")
     return unquote(word), unquote_plus(word), unquote(unquote(word)), unescape(word), plain, as_bytes

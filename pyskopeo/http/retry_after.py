@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 # Seconds. A longer wait is shown as this.
 _FOREVER = 1e9
@@ -18,6 +21,7 @@ def parse_retry_after(value: str | None, now: datetime | None = None) -> float |
     value = value.strip()
     if re.fullmatch(_NUMBER, value):
         return min(float(value), _FOREVER)
+    from datetime import UTC, datetime
     from email.utils import parsedate_to_datetime
 
     try:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..config import certificates
 from ..errors import InvalidInput
-from ..fast_dataclass import dataclass
-from .authorities import Warn, check_default_file, load_directory, load_file, warn_once
+from ..fast_dataclass import dataclass, replace
 
 if TYPE_CHECKING:
     import ssl
 
     from ..config.tls_details import TlsDetails
+    from .authorities import Warn
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +46,18 @@ class Trust:
         """Return a copy with ``insecure``, the registry's in ``registries.conf``, unless the user has set it."""
         return replace(self, insecure=True) if insecure and self.insecure is None else self
 
-    def context(self, host_port: str, *, client: bool, warn: Warn) -> ssl.SSLContext:
+    def context(self, host_port: str, *, client: bool, warn: Warn, defer: bool = False) -> ssl.SSLContext:
         """Return the TLS settings for the registry at ``host_port``, with its client certificate if ``client``.
 
-        Authorities that cannot be used are passed over, and named to ``warn``. Raises `InvalidInput` for a client's
-        certificate that cannot be used.
+        Authorities that cannot be used are passed over, and named to ``warn``; ``defer`` is as for `default_context`.
+        Raises `InvalidInput` for a client's certificate that cannot be used.
         """
         import ssl
 
         directory = certificates.locate(host_port, self.roots, self.cert_dir)
         if directory is None and self.cert_dir is not None:
+            from .authorities import warn_once
+
             warn_once(f"certificate directory {self.cert_dir} does not exist", warn)
         files = certificates.read(directory) if directory else certificates.CertificateFiles()
         if self.insecure:
@@ -63,9 +65,12 @@ class Trust:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         else:
-            context = self.default_context(warn)
-            for path in files.authorities:
-                load_file(context, path, warn)
+            context = self.default_context(warn, defer=defer)
+            if files.authorities:
+                from .authorities import load_file
+
+                for path in files.authorities:
+                    load_file(context, path, warn)
         if self.details is not None:
             self.details.apply(context)
         for certificate, key in files.clients if client else ():
@@ -75,31 +80,31 @@ class Trust:
                 raise InvalidInput(f"cannot use certificate {certificate}: {error.strerror or error}") from error
         return context
 
-    def default_context(self, warn: Warn) -> ssl.SSLContext:
-        """Return TLS settings that trust the system's authorities; those that cannot be used are named to ``warn``."""
-        context = client_context()
+    def default_context(self, warn: Warn, *, defer: bool = False) -> ssl.SSLContext:
+        """Return TLS settings that trust the system's authorities; those that cannot be used are named to ``warn``.
+
+        With ``defer``, the file of all of them may be loaded later, when the library's own connections need it.
+        """
+        from .client_context import ClientContext, system_directory
+
+        context = ClientContext()
+        directory = system_directory() if defer else None
+        if directory is None:
+            self._load_all(context, warn)
+        else:
+            context.load_verify_locations(capath=directory)
+            context.put_off(partial(self._load_all, context, warn))
+        return context
+
+    def _load_all(self, context: ssl.SSLContext, warn: Warn) -> None:
+        from .authorities import check_default_file, load_directory
+
         context.load_default_certs()
         if self.authority_file is not None:
             check_default_file(context, self.authority_file, warn)
         for directory in self.authority_directories:
             load_directory(context, directory, warn)
         _add_fallback_authorities(context)
-        return context
-
-
-def client_context() -> ssl.SSLContext:
-    """Return TLS settings that verify servers as Go and curl do, with all versions of Python, and trust nobody yet.
-
-    `ssl.create_default_context` would fail if ``SSLKEYLOGFILE`` cannot be written. Since 3.13 it refuses certificates
-    that lack an extension which RFC 5280 asks for, such as the authority key identifier. An authority that the user
-    trusts need not be self-signed.
-    """
-    import ssl
-
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    return context
 
 
 def _add_fallback_authorities(context: ssl.SSLContext) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import InvalidContent
-from . import jws, mediatype
+from . import mediatype
 from .digest import Digest
 from .strict_json import MANIFEST_LIMIT, parse_object
 
@@ -28,4 +28,8 @@ def _content(raw: bytes) -> bytes:
     if version != 1 or type(version) is not int or signatures is None:
         return raw
     # Anything may be there, also what is in no set.
-    return raw if str(document.get("mediaType")) in mediatype.MANIFESTS else jws.payload(raw, signatures)
+    if str(document.get("mediaType")) in mediatype.MANIFESTS:
+        return raw
+    from . import jws
+
+    return jws.payload(raw, signatures)

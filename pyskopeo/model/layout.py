@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import field
 from types import MappingProxyType
 from typing import Any
 
 from ..errors import InvalidContent, InvalidName, NotFound, PathNotFound
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..gocompat.field_names import FieldNames
 from . import mediatype
 from .descriptor import Descriptor
@@ -200,12 +200,8 @@ class LayoutIndex:
 
     def _replaced_by(self, name: str, root: Manifest) -> Sequence[int]:
         """Return the positions of the entries that an image replaces."""
-        if name:
-            return self.positions(name)
-        return [
-            position for position, descriptor in enumerate(self.descriptors)
-            if descriptor.digest == root.digest and not descriptor.annotations.get(REF_NAME)
-        ]  # fmt: skip
+        found = self.positions(name)
+        return found if name else [at for at in found if self.descriptors[at].digest == root.digest]
 
     def _by_name(self, annotation: str) -> Mapping[str, Sequence[int]]:
         """Return the positions of the entries by an annotation."""

@@ -7,11 +7,11 @@ schema 2 and schema 1.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import field
 from typing import Any
 
 from ..errors import ContentMismatch, InvalidContent, Unsupported
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..gocompat.field_names import FieldNames
 from . import mediatype
 from .descriptor import UNKNOWN_SIZE, Descriptor, check_subject_names, read_annotations

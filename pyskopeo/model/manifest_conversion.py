@@ -6,10 +6,10 @@ The results are byte for byte those of skopeo. Schema 1 is converted in `schema1
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from ..errors import Unsupported
+from ..fast_dataclass import replace
 from ..gocompat.go_json import dumps
 from . import image_config, mediatype
 from .descriptor import Descriptor, platform_json

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from .descriptor import UNKNOWN_SIZE, Descriptor
 
 

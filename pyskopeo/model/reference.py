@@ -8,7 +8,6 @@ as by Docker and skopeo: the default registry is docker.io, a single path compon
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 from ..errors import InvalidDigest, InvalidName
 from ..fast_dataclass import dataclass
@@ -59,8 +58,7 @@ class Reference:
             raise InvalidName(f"invalid reference format: {ascii(text)[:400]}")
         if len(registry) + 1 + len(repository) > _MAX_NAME_LENGTH:
             raise InvalidName(f"repository name must not be more than {_MAX_NAME_LENGTH} characters")
-        found = cls(registry, repository, tag or "", digest)
-        return found if tag or digest else replace(found, tag=default_tag)
+        return cls(registry, repository, tag or ("" if digest else default_tag), digest)
 
     @property
     def name(self) -> str:

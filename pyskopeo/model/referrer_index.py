@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from ..errors import ContentMismatch, InvalidContent, TooLarge, Unsupported
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from . import mediatype
 from .descriptor import Descriptor
 from .manifest import Manifest

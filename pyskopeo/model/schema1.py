@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from ..errors import InvalidContent, Unsupported
+from ..fast_dataclass import replace
 from ..gocompat.go_json import dumps
 from . import manifest_conversion, mediatype, raw_json
 from .change import Outcome

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ..fast_dataclass import replace
 from ..http.connect import Connector
 from ..http.origin import Origin
 from ..model.events import Warned
@@ -51,7 +51,7 @@ def connector_for(reference: Reference, access: Access) -> Connector:
         own = origin == registry
         with lock:
             if own not in contexts:
-                contexts[own] = access.trust.context(reference.registry, client=own, warn=warn)
+                contexts[own] = access.trust.context(reference.registry, client=own, warn=warn, defer=True)
             return contexts[own]
 
     def proxy(origin: Origin) -> str | None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import DestinationRefused, PyskopeoError, RegistryError
+from ..fast_dataclass import replace
 from ..interfaces import Accepts, Fill, ImageDestination
 from ..model import mediatype
 from ..model.descriptor import Descriptor

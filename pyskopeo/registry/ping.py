@@ -7,7 +7,6 @@ those who come without: a 404 in place of a manifest, a shorter list of tags.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -20,7 +19,7 @@ from ..errors import (
     RegistryError,
     UnsafeAddress,
 )
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..http.messages import Response
 from ..http.origin import Origin
 from ..streams.concurrency import SingleFlight

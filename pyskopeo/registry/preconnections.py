@@ -69,8 +69,13 @@ class Preconnections:
             self._planned.append((_Way.of(endpoint.reference, access), connector, origin))
 
     def begin(self) -> None:
-        """Begin to open a connection to each of the places that were noted."""
+        """Begin to open a connection to each of the places that were noted.
+
+        TLS settings are made here, while the threads are connecting: importing modules in several threads takes longer.
+        """
         self._begun = [(way, Preconnection(connector, origin)) for way, connector, origin in self._planned]
+        for _, preconnection in self._begun:
+            preconnection.make_tls_settings()  # what is wrong with them is raised by `Preconnection.take`
 
     def take(self, reference: Reference, access: Access) -> Preconnection | None:
         """Return the connection that was begun for a registry, reached as ``access`` says, and forget it."""

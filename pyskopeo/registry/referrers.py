@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from ..errors import ContentMismatch, InvalidContent, NotFound, RegistryError, TooLarge, UnsafeAddress, Unsupported
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..http.origin import Origin
 from ..http.printable import to_printable
 from ..http.read_bounded import read_bounded

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from ..errors import InvalidContent, NotFound, PyskopeoError, RegistryError
+from ..fast_dataclass import replace
 from ..http.read_bounded import read_bounded
 from ..http.retry import Call
 from ..model import mediatype

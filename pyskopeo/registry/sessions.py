@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Self, cast
 
+from ..fast_dataclass import replace
 from ..http.transport import HTTPTransport
 from ..model.reference import Reference
 from .connectors import connector_for, endpoint_access

@@ -14,10 +14,10 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import AccessDenied, PyskopeoError
+from ..fast_dataclass import replace
 from ..model.events import Event, Requested, Warned, ignore
 from ..model.reference import Reference, is_tag
 from .blob_parts import BlobPart, requested_part

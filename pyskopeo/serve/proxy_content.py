@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import replace
 from io import FileIO
 from typing import TYPE_CHECKING
 
 from ..errors import NotFound
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
 from ..model.manifest import Manifest

@@ -6,9 +6,9 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ..fast_dataclass import replace
 from ..http.printable import to_printable
 from ..registry.sessions import SharedConnections, open_endpoints
 from ..storage.content_store import ContentStore

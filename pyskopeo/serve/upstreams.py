@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from ..config.registries import Registries, Registry
 from ..errors import InvalidName
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..model.reference import DOCKER_HUB, Reference
 from .responses import refusal
 

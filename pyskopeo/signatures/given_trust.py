@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..config.policy_identities import ExactRepository, MatchRepository
 from ..config.policy_keys import KeyFile
 from ..errors import InvalidInput
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from .report import CheckedRequirement
 from .sigstore_trust import SigstoreTrust
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from ..errors import CredentialsFailed, InvalidInput
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from .programs import FD, Finished, find_program, run_program
 from .simple_signer import SimpleSigner
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidInput, RegistryError, UnsafeAddress, prefix_errors
@@ -136,8 +137,12 @@ class WebService:
         from ..http.connect import Connector
         from ..http.transport import HTTPTransport
 
+        @cache
+        def context() -> ssl.SSLContext:
+            return _tls_context(access)
+
         connector = Connector(
-            lambda _: _tls_context(access),
+            lambda _: context(),
             lambda origin: network.proxies.for_url(origin.scheme, origin.host, origin.port),
             network.connect_timeout, network.stall_timeout, network.response_timeout,
             rate_limits=network.rate_limits,
@@ -152,7 +157,7 @@ class WebService:
 
 
 def _tls_context(access: ServiceAccess) -> ssl.SSLContext:
-    context = access.trust.default_context(lambda message: access.report(Warned(message)))
+    context = access.trust.default_context(lambda message: access.report(Warned(message)), defer=True)
     if access.trust.details is not None:
         access.trust.details.apply(context)
     return context

@@ -13,12 +13,12 @@ import os
 import stat
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import DestinationRefused, InvalidContent, NotFound, StorageFailed
+from ..fast_dataclass import replace
 from ..model.events import Placement, Warned
 from ..model.layout import INDEX_FILE, LAYOUT_FILE
 from ..streams.locations import LocalFile

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import field, replace
+from dataclasses import field
 from functools import partial
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidContent, NotFound, TooLarge, Unsupported
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..model.descriptor import Descriptor
 from ..model.layout import reference_name
 from ..model.manifest import Manifest

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..engine.verification import Advance, VerifyOptions, ignore_advance
 from ..errors import Offline, PyskopeoError, StorageFailed
+from ..fast_dataclass import replace
 from ..model.layout import INDEX_FILE, LAYOUT_CONTENT, LAYOUT_FILE
 from ..model.verification import Fault, Repair, VerificationReport
 from ..streams.progress import uncounted

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 from contextlib import AsyncExitStack, suppress
-from dataclasses import field, replace
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..engine.run import carry_out, make_plan
 from ..engine.selection import Selection, check_depth, has_only_blobs
 from ..errors import DestinationRefused, InvalidContent, NotFound, StorageFailed, Unsupported
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..model.layout import INDEX_FILE, LAYOUT_FILE, LayoutIndex, reference_name
 from ..model.layout_split import ARTIFACTS, ATTESTS, LIST_FILE, LayoutSplit, SplitImage
 from ..model.platform import Platform

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..engine.verification import Advance, ImageVerification, Repairer, VerifyOptions, ignore_advance
 from ..errors import InvalidContent, NotFound, PathNotFound, PyskopeoError, StorageFailed
+from ..fast_dataclass import replace
 from ..model.layout import (
     INDEX_FILE,
     INDEX_LIMIT,

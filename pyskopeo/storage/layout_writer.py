@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..access import Writing
 from ..errors import StorageFailed
+from ..fast_dataclass import replace
 from ..interfaces import Accepts, Fill
 from ..model import mediatype
 from ..model.descriptor import Descriptor

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from ..errors import NotFound, PathNotFound
+from ..fast_dataclass import replace
 from ..interfaces import ImageSource
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest

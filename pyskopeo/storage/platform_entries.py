@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidContent, NotFound, StorageFailed
+from ..fast_dataclass import replace
 from ..model.configured_platform import configured_platform
 from ..model.strict_json import CONFIG_LIMIT
 from .files import read_bounded

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..engine.destination_wrapper import DestinationWrapper
 from ..errors import DestinationRefused, NotFound, Unsupported
+from ..fast_dataclass import replace
 from ..model import mediatype
 from ..model.layout import reference_name
 from ..model.layout_profiles import manifest_problems

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidContent, Offline
+from ..fast_dataclass import replace
 from ..model.descriptor import UNKNOWN_SIZE
 from .content_store import ContentStore
 from .files import read_range

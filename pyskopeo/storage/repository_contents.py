@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import field, replace
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidContent, NotFound, StorageFailed, TooLarge, Unsupported
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..model.manifest import Manifest
 from ..model.strict_json import MANIFEST_LIMIT
 from ..streams.cancellation import check_cancelled

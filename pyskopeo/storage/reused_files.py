@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..fast_dataclass import replace
 from ..model.events import Placement
 from ..streams.locations import LocalFile
 from .existing_blobs import blob_status, content_state

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from ..access import Access
-    from .tar import TarIndex
+    from .docker_archive.reader import DockerArchive
 
 _RECORD = "verified-files"
 
@@ -44,7 +44,7 @@ class RunFiles(SharedFiles):
         self._indexes: dict[Path, IndexFile] = {}
         self._leftovers: dict[Path, frozenset[str]] = {}
         self._made: list[Path] = []
-        self._archives: dict[Path, TarIndex] = {}
+        self._archives: dict[Path, DockerArchive] = {}
         self._opened = AsyncExitStack()
         # Locks, by directory, of images that `flush` has still to write.
         self._held: dict[Path, int] = {}
@@ -123,17 +123,21 @@ class RunFiles(SharedFiles):
                 path.rmdir()
         self._made.clear()
 
-    async def open_archive(self, path: Path, access: Access) -> TarIndex:
-        """Open a tar archive for all images of the run, until `aclose`; raises as `readable_archive` does."""
+    async def open_docker_archive(self, path: Path, access: Access) -> DockerArchive:
+        """Open an archive and read what is in it, once for all images of the run, until `aclose`.
+
+        Raises what `readable_archive` and `DockerArchive.read` raise.
+        """
+        from .docker_archive.reader import DockerArchive
         from .scratch import readable_archive
 
         if path not in self._archives:
             opening = readable_archive(path, access.storage.scratch, access.storage.max_inflated)
-            self._archives[path] = await self._opened.enter_async_context(opening)
+            self._archives[path] = DockerArchive.read(await self._opened.enter_async_context(opening))
         return self._archives[path]
 
-    def opened_archive(self, path: Path) -> TarIndex | None:
-        """Return the index of an archive that `open_archive` has opened."""
+    def docker_archive(self, path: Path) -> DockerArchive | None:
+        """Return an archive that `open_docker_archive` has opened."""
         return self._archives.get(path)
 
     async def aclose(self) -> None:

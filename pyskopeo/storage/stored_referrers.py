@@ -5,10 +5,10 @@ Offline, what was listed last is found there.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import Offline
+from ..fast_dataclass import replace
 from ..model.referrer import COSIGN_SUFFIXES, Referrer, artifact_type, cosign_tag, referrers_tag
 from ..model.referrer_index import ReferrerIndex, referrer_descriptor
 

@@ -16,11 +16,11 @@ import mmap
 import struct
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from ..errors import ContentMismatch, InvalidInput, Unsupported
+from ..fast_dataclass import replace
 from ..model import mediatype
 from ..model.change import Outcome
 from ..model.digest import Digest, new_hasher

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..engine.children import read_entry
 from ..engine.plan import has_foreign_urls
 from ..errors import PyskopeoError
+from ..fast_dataclass import replace
 from ..model.descriptor import UNKNOWN_SIZE
 from ..storage.partial_files import completed_names, is_partial
 from ..storage.shared_files import RunFiles

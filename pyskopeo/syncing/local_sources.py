@@ -66,13 +66,11 @@ async def list_archive_images(source: str, access: Access, report: SyncSink) -> 
     The archive is opened once for all images of a run. Raises `InvalidInput` for a path that no image name can have,
     `InvalidContent`, and what opening it raises.
     """
-    from ..storage.docker_archive.reader import DockerArchive
     from ..storage.shared_files import RunFiles
 
     if ":" in source:
         raise InvalidInput(f"docker-archive: the path of an archive cannot have a colon in it: {source}")
-    index = await RunFiles.of(access).open_archive(Path(source), access)
-    found = DockerArchive.read(index).names()
+    found = (await RunFiles.of(access).open_docker_archive(Path(source), access)).names()
     if unnamed := [name.removeprefix("@") for name in found if name.startswith("@")]:
         text = "Images without a name are passed over: copy them by their positions, docker-archive:PATH:@N"
         report(LogMessage("warning", text, (("N", " ".join(unnamed)),)))

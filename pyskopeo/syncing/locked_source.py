@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..config.policy_scopes import Subject, by_reference
 from ..errors import InvalidContent, NotFound, Unsupported
+from ..fast_dataclass import replace
 from ..interfaces import ImageReference, ImageSource
 from ..model.locked_image import parse_source
 from ..model.referrer import Referrer
@@ -74,7 +74,7 @@ class LockedSource(ImageSource):
         self._stack, self._opening = stack, Lock()
         self._download: Download | None = None
         # Listed, and not there when the image was locked.
-        self._dangling = {one.digest for one in image.referrers or ()} - lock.manifests.keys()
+        self._dangling = {one.digest for one in image.referrers or () if one.digest not in lock.manifests}
         self._here = tuple(
             RegistryBlob(found.api_host, found.repository) for found in map(parse_source, image.sources)
         )

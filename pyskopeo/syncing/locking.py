@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..access import Access
@@ -13,7 +12,7 @@ from ..engine.plan import Form
 from ..engine.policy_check import ImageCheck
 from ..engine.selection import Selection, selected_children
 from ..errors import InvalidInput, InvalidName, NotFound, RegistryError, prefix_errors
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..interfaces import Accepts
 from ..model import mediatype
 from ..model.descriptor import Descriptor

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ..fast_dataclass import replace
 from ..transports import parse_image_name
 
 if TYPE_CHECKING:

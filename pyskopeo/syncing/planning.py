@@ -6,7 +6,7 @@ In memory are a few repositories at a time, and two numbers for each image: thei
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,9 +29,11 @@ from .sync_request import LogMessage, SyncRequest, SyncSink, ignore
 if TYPE_CHECKING:
     from anyio import CapacityLimiter
 
+    from ..registry.tag_pages import ListedManifest
     from .sync_request import SyncImage
 
 _AHEAD = 2 * REPOSITORIES_AT_ONCE  # repositories that are planned and not yet written
+_LINES = 1000  # that are written at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,8 @@ async def plan_sync(
         for image in images:
             writer.add(image)
             totals.add(image)
+            if len(lines) >= _LINES:
+                await flush()
         totals.repositories += bool(images)
         await flush()
         if progress is not None:
@@ -224,14 +228,10 @@ class _Planning:
 
     async def _plan_part(self, parts: list[SourcePart], limiter: CapacityLimiter) -> list[PlannedImage]:
         """Return the images of a repository, directory or layout that are wanted."""
-        access = parts[0].access
-        images = [image for part in parts for image in await part.list_images()]
-        listed = {image.source: image.listed for image in images if image.listed is not None}
-        groups = selected_groups(self._request, [(access, images)], self._report)
-        wanted = groups[0].images if groups else ()
+        wanted, listed = await self._wanted(parts)
         if not self._resolve:
             return list(map(unresolved, wanted))
-        planner = RepositoryPlanner(self._request, access, limiter, self._earlier)
+        planner = RepositoryPlanner(self._request, parts[0].access, limiter, self._earlier)
         found: dict[int, PlannedImage] = {}
 
         async def plan(numbered: tuple[int, SyncImage]) -> None:
@@ -247,3 +247,10 @@ class _Planning:
 
         await work_off(list(enumerate(wanted)), plan, at_once=self._request.jobs)
         return [found[number] for number in sorted(found)]
+
+    async def _wanted(self, parts: list[SourcePart]) -> tuple[Sequence[SyncImage], Mapping[str, ListedManifest]]:
+        """Return the images of a part that are wanted, and by their sources what the list of tags says of some."""
+        images = [image for part in parts for image in await part.list_images()]
+        groups = selected_groups(self._request, [(parts[0].access, images)], self._report)
+        listed = {image.source: image.listed for image in images if image.listed is not None}
+        return groups[0].images if groups else (), listed

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from ..engine.plan import Form
 from ..engine.run import CopyOptions, copy
 from ..engine.selection import Selection
 from ..errors import InvalidInput, PyskopeoError
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..interfaces import ImageDestination, ImageReference
 from ..model.events import BlobFinished, CopyFinished, Placement
 from ..model.events import ignore as ignore_events
@@ -165,6 +164,7 @@ class _Run:
 
     def __init__(self, request: PrefetchRequest, access: Access, report: SyncSink) -> None:
         self._request, self._access, self._report = request, access, report
+        self._images = request.images
         self._shared = SharedBlobs()
         self._done: list[Prefetched] = []
 
@@ -172,10 +172,9 @@ class _Run:
         """Copy all images; those that are complete get their names even if another one fails."""
         from anyio import move_on_after
 
-        images = self._request.images
-        listed = tuple(self._described(image) for image in images)
+        listed = tuple(self._described(image) for image in self._images)
         self._report(ImagesListed(Listing((ImageGroup(listed, self._access),))))
-        positions = list(enumerate(images, 1))
+        positions = list(enumerate(self._images, 1))
         try:
             await work_off(positions, self._copy_one, at_once=self._request.jobs)
         finally:
@@ -188,7 +187,7 @@ class _Run:
     async def _copy_one(self, one: tuple[int, LockedImage]) -> None:
         position, image = one
         described = self._described(image)
-        self._report(ImageStarted(described, position, len(self._request.images)))
+        self._report(ImageStarted(described, position, len(self._images)))
         started, moved = time.monotonic(), False
 
         def forward(event: Event) -> None:

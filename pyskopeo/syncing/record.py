@@ -7,8 +7,9 @@ source has changed. The record does. Without the file, images are compared or co
 from __future__ import annotations
 
 import json
+import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,8 @@ from ..model.digest import Digest
 from ..model.strict_json import parse_object
 from ..storage.files import read_bounded
 from ..storage.locks import locked_if_possible
-from ..storage.partial_files import remove_leftovers, write_atomically
+from ..storage.partial_files import remove_leftovers, staged
+from ..streams.pump import FileSink
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +31,7 @@ _VERSION = 1
 # Seconds between two writes of the file during a run, at least: entries since then are lost in a crash. A large file is
 # written less often, so that writing takes at most this share of the time.
 _SAVE_INTERVAL, _SHARE = 1.0, 0.05
+_PIECE = 500  # entries that are written at once: the file of a large sync is not in memory as a whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,7 @@ class Record:
         self._new: dict[str, Entry] = {}
         self._forgotten: set[str] = set()
         self._written, self._cost = time.monotonic(), 0.0
+        self._ours: tuple[int, ...] | None = None  # the state of the file that this run has written
 
     def get(self, key: str) -> Entry | None:
         """Return the entry of an image, None without one."""
@@ -122,11 +126,12 @@ class Record:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             async with locked_if_possible(self._path.parent):
-                self._entries = dict(self._read()) | self._entries | new
+                if self._ours is None or _state(self._path) != self._ours:
+                    self._entries = dict(self._read()) | self._entries | new
                 for key in self._forgotten - set(new):
                     self._entries.pop(key, None)
                 self._forgotten.clear()
-                write_atomically(self._path, _document(self._entries))
+                self._ours = _write(self._path, self._entries)
             if not self._cost:  # once in a run
                 remove_leftovers(self._path.parent, self._path.name)
         except (PyskopeoError, OSError) as error:
@@ -155,7 +160,41 @@ def parse_record(raw: bytes, where: str) -> Mapping[str, Entry]:
     return {key: entry for key, entry in found.items() if entry is not None}
 
 
-def _document(entries: Mapping[str, Entry]) -> bytes:
-    images = {key: entry.to_json() for key, entry in sorted(entries.items())}
-    text = json.dumps({"version": _VERSION, "images": images}, indent=1, ensure_ascii=False)
-    return text.encode("utf-8", "backslashreplace") + b"\n"
+def _write(path: Path, entries: Mapping[str, Entry]) -> tuple[int, ...]:
+    """Replace the file; return its state. Raises `StorageFailed`."""
+    with staged(path) as (fd, _):
+        sink = FileSink(fd, path)
+        for piece in _pieces(entries):
+            sink.write(memoryview(piece))
+        return _identity(os.fstat(fd))
+
+
+def _pieces(entries: Mapping[str, Entry]) -> Iterator[bytes]:
+    """Yield the content of the file."""
+    yield f'{{\n "version": {_VERSION},\n "images": {{'.encode()
+    keys = sorted(entries)
+    for start in range(0, len(keys), _PIECE):
+        lines = ",\n".join(_lines(key, entries[key]) for key in keys[start : start + _PIECE])
+        yield f"{',' if start else ''}\n{lines}".encode("utf-8", "backslashreplace")
+    yield b"\n }\n}\n" if keys else b"}\n}\n"
+
+
+def _lines(key: str, entry: Entry) -> str:
+    fields = ",\n".join(f"   {_quoted(name)}: {_quoted(value)}" for name, value in entry.to_json().items())
+    return f"  {_quoted(key)}: {{\n{fields}\n  }}"
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _state(path: Path) -> tuple[int, ...] | None:
+    """Return what changes whenever the file is written or replaced; None if it cannot be told."""
+    try:
+        return _identity(os.stat(path))
+    except OSError:
+        return None
+
+
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns

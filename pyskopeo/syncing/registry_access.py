@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 
 if TYPE_CHECKING:
     from ..access import Access

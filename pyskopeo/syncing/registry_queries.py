@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from ..engine.selection import check_depth
 from ..errors import InvalidContent, NetworkError, NotFound, PyskopeoError, RegistryError, prefix_errors
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..model import mediatype
 from ..model.digest import Digest
 from ..streams.concurrency import each

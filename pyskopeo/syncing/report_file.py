@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidContent, InvalidInput, NotFound, StorageFailed, TooLarge
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..model.json_fields import JsonFields
 from ..model.strict_json import parse_object
 from ..storage.files import read_bounded

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from ..engine.destination_wrapper import DestinationWrapper
 from ..engine.transfer import LARGE_AT_ONCE, SMALL, SMALL_AT_ONCE
+from ..fast_dataclass import replace
 from ..model.events import Placement
 from ..streams.locations import RegistryBlob
 from ..streams.pump import Blob

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import posixpath
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidDigest, InvalidName
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from ..model.digest import Digest
 from ..model.platform import Platform
 from ..model.reference import Reference, is_tag

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..access import Access
 from ..engine.signing import PreparedOnce
 from ..errors import Offline
+from ..fast_dataclass import replace
 from ..http.request_quota import RequestQuotas
 from ..storage.shared_files import RunFiles
 from . import registry_queries

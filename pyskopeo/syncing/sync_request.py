@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import field, replace
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ..engine.plan import DEFAULT_FORM, Form
 from ..errors import InvalidInput, PyskopeoError, Unsupported
-from ..fast_dataclass import dataclass
+from ..fast_dataclass import dataclass, replace
 from .deletion_limit import NO_DELETION_LIMIT, DeletionLimit
 from .mapping import NO_RENAMING, Renaming
 from .repository_selection import ALL_REPOSITORIES, RepositorySelection

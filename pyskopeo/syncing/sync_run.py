@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..engine.policy_check import needs_signatures
 from ..engine.run import CopyOptions, copy
 from ..errors import DestinationRefused, NotFound, PolicyRejected, PyskopeoError, RegistryError, first_error
+from ..fast_dataclass import replace
 from ..http.request_quota import RequestQuotas
 from ..model.events import CopyFinished
 from ..model.referrer import is_referrers_tag

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,6 @@ from ..storage.scratch import readable_archive, scratch_directory
 
 if TYPE_CHECKING:
     from ..access import Access
-    from ..storage.tar import TarIndex
 
 
 class DockerArchiveReference(ImageReference):
@@ -70,20 +69,22 @@ def parse_tag(text: str) -> Reference:
 
 @asynccontextmanager
 async def _open_source(reference: DockerArchiveReference, access: Access) -> AsyncIterator[ImageSource]:
-    async with _opened(reference.path, access) as index:
-        archive = DockerArchive.read(index)
+    async with _opened(reference.path, access) as archive:
         chosen = archive.choose(reference.name, reference.position)
         yield DockerArchiveSource(archive, chosen, access.storage.max_inflated)
 
 
-def _opened(path: Path, access: Access) -> AbstractAsyncContextManager[TarIndex]:
+@asynccontextmanager
+async def _opened(path: Path, access: Access) -> AsyncIterator[DockerArchive]:
     """Open an archive, unless it is open for all images of a run."""
     if access.storage.shared_files is not None:
         from ..storage.shared_files import RunFiles
 
-        if (index := RunFiles.of(access).opened_archive(path)) is not None:
-            return nullcontext(index)
-    return readable_archive(path, access.storage.scratch, access.storage.max_inflated)
+        if (archive := RunFiles.of(access).docker_archive(path)) is not None:
+            yield archive
+            return
+    async with readable_archive(path, access.storage.scratch, access.storage.max_inflated) as index:
+        yield DockerArchive.read(index)
 
 
 @asynccontextmanager

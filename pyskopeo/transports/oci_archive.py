@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..config.policy_scopes import Subject, by_path
 from ..errors import DestinationRefused, InvalidContent, InvalidName, NotFound
+from ..fast_dataclass import replace
 from ..interfaces import ImageDestination, ImageReference, ImageSource
 from ..model.events import Warned
 from ..model.layout import INDEX_FILE, LAYOUT_FILE, check_name

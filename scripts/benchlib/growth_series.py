@@ -106,6 +106,10 @@ def _archive(place: Place, size: int) -> Sequence[str]:
     return "copy", _SOURCE, f"@{names}", f"docker-archive:{place.out}"
 
 
+def _sync_archive(place: Place, _: int) -> Sequence[str]:
+    return "sync", "--src", "docker-archive", "--dest", "oci", str(place.out), str(place.folder / "layout")
+
+
 def _lock(place: Place, size: int) -> Sequence[str]:
     wanted = place.folder / "images.yaml"
     wanted.write_text(f'"{place.host}":\n  tls-verify: false\n  images:\n    images-{size}: []\n')
@@ -130,4 +134,13 @@ SERIES = (
     Series("images-docker-archive", "`copy` of several to `docker-archive:`", "images", IMAGES, _archive),
     Series("lock", "`lock`", "images", IMAGES, _lock),
     Series("images-store", "`prefetch` into the store", "images", IMAGES, _prefetch, prepare=_lock),
+    # The list of the images in an archive may have 1 MiB, as with skopeo.
+    Series(
+        "images-from-archive",
+        "`sync` of a `docker-archive:` to `oci:`",
+        "images",
+        (*IMAGES[:-1], 3000),
+        _sync_archive,
+        _archive,
+    ),
 )

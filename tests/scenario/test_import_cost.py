@@ -148,6 +148,14 @@ def test_an_ordinary_copy_loads_nothing_for_build_systems(tmp_path: Path) -> Non
     assert done.stdout.split() == []
 
 
+# What a command that sends a request or two has no use for. asyncio and anyio load a third of all that it does load.
+NOT_FOR_ONE_REQUEST = {
+    "anyio.from_thread", "anyio.to_process", "bz2", "cryptography", "datetime", "encodings.idna", "isal", "lzma", "platform", "random", "rich",
+    "shutil", "stringprep", "tempfile", "tomllib", "unicodedata", "yaml", "zlib",
+    "pyskopeo.cli.progress", "pyskopeo.engine.run", "pyskopeo.http.rate_limit", "pyskopeo.model.jws",
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_registry_is_asked_without_httpx(scheme: str, authority: Authority, tmp_path: Path) -> None:
     """It is the interface for callers: a client of theirs, and proxies of a kind that it knows. `email` comes with it."""
@@ -160,6 +168,15 @@ def test_a_registry_is_asked_without_httpx(scheme: str, authority: Authority, tm
             found = loaded(program, *command, *flags, name)
             assert "pyskopeo.http.transport" in found
             assert not found & {"httpx", "httpcore", "email", "http.client", "urllib.request"}
+            own = {name for name in found if name.startswith("pyskopeo.")}
+            assert not found & NOT_FOR_ONE_REQUEST
+            assert len(own) <= 115, sorted(own)  # 0.3 million instructions each, at least; there are 110
+
+
+def test_a_version_needs_no_dataclasses() -> None:
+    found = loaded("from pyskopeo.cli.main import main; assert main(['--version']) == 0")
+    assert not found & {"dataclasses", "inspect", "threading", "hashlib", "pathlib", "shutil", *HEAVY}
+    assert len(found) <= 90, sorted(found)
 
 
 def test_rate_limits_and_records_of_uploads_are_loaded_where_they_are_used(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from pyskopeo import run_copy
 from pyskopeo.cli.copy_bars import Bars
-from pyskopeo.cli.progress import warnings_only
+from pyskopeo.cli.logged_events import warnings_only
 from pyskopeo.model.events import BlobFinished, BlobStarted, CopyPlanned, Event
 from tests.support.commands import PYSKOPEO, environment
 from tests.support.faults import Drip

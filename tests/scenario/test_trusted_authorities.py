@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import ssl
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from pyskopeo.http.tls import client_context
+from pyskopeo.http.client_context import ClientContext
 from tests.support.cli import Done, fatal, pyskopeo_here
 from tests.support.images import build
+from tests.support.require import require_peer
 from tests.support.simulator import Simulator
 from tests.support.tls import Authority
 
@@ -34,7 +36,7 @@ def test_nobody_is_trusted_without_a_reason(secure: Simulator) -> None:
 
 def test_no_newer_python_refuses_what_others_accept() -> None:
     """Since 3.13, Python's default settings are stricter; the server here has such a certificate."""
-    assert not client_context().verify_flags & ssl.VERIFY_X509_STRICT
+    assert not ClientContext().verify_flags & ssl.VERIFY_X509_STRICT
 
 
 def test_a_log_of_keys_that_cannot_be_written(
@@ -89,3 +91,59 @@ def test_a_directory_that_is_not_there(secure: Simulator, tmp_path: Path) -> Non
     assert f"certificate directory {tmp_path}/none does not exist" in done.stderr
     assert "certificate not trusted" in done.stderr
     assert inspect(secure, f"--cert-dir={tmp_path}/none", "--tls-verify=false").code == 0
+
+
+@pytest.fixture
+def second(authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Authority:
+    """An authority in the file of all, where the directory has another one, by the hash of its name, as Debian's do."""
+    folder = tmp_path / "certs"
+    folder.mkdir()
+    (folder / "first.pem").write_bytes(authority.path.read_bytes())
+    (folder / f"{name_hash(authority.path)}.0").symlink_to("first.pem")
+    second = Authority.create(tmp_path / "second", "Second CA")
+    (folder / "all.crt").write_bytes(authority.path.read_bytes() + second.path.read_bytes())
+    monkeypatch.setenv("SSL_CERT_DIR", str(folder))
+    monkeypatch.setenv("SSL_CERT_FILE", str(folder / "all.crt"))
+    return second
+
+
+def name_hash(certificate: Path) -> str:
+    """The name under which OpenSSL looks for an authority."""
+    command = [require_peer("openssl"), "x509", "-noout", "-hash", "-in", str(certificate)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def loads_of_all(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is added to for each time that the file of all authorities is loaded."""
+    loads, original = list[str](), ssl.SSLContext.load_default_certs
+
+    def load(context: ssl.SSLContext) -> None:
+        loads.append("all")
+        original(context)
+
+    monkeypatch.setattr(ssl.SSLContext, "load_default_certs", load)
+    return loads
+
+
+def test_one_authority_is_looked_up(secure: Simulator, second: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loading the file of all takes longer than the rest of a short command."""
+    loads = loads_of_all(monkeypatch)
+    assert inspect(secure).code == 0
+    assert loads == []
+
+
+def test_the_others_are_loaded_where_they_are_needed(second: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    loads = loads_of_all(monkeypatch)
+    with Simulator(build("docker"), tls=second.server("second")) as registry:
+        assert inspect(registry).code == 0
+    assert loads == ["all"]
+
+
+def test_an_unknown_authority_is_refused_once_all_are_known(
+    second: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads, unknown = loads_of_all(monkeypatch), Authority.create(tmp_path / "unknown", "Unknown CA")
+    with Simulator(build("docker"), tls=unknown.server("unknown")) as registry:
+        assert "certificate not trusted: certificate signed by unknown authority" in fatal(inspect(registry))
+        assert not registry.requests
+    assert loads == ["all"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
+from ...fast_dataclass import replace
 from ..go_time import GoTime
 from .printf_verbs import CallError, Flags, boolean, complex_number, floating, integer, join_bounded, string
 from .values import Constant, GoMap, NilPointer, Slice, Struct, indirect, to_go, type_of

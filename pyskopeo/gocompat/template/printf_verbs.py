@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import replace
 
-from ...fast_dataclass import dataclass
+from ...fast_dataclass import dataclass, replace
 from ..go_json import shortest_decimal, without_exponent
 from .literals import to_bytes
 

@@ -7,14 +7,13 @@ does.
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ...errors import InvalidContent, InvalidName, NotFound, PathNotFound, Unsupported
-from ...fast_dataclass import dataclass
+from ...fast_dataclass import dataclass, replace
 from ...gocompat.field_names import FieldNames
 from ...gocompat.go_json import dumps
 from ...interfaces import ImageSource
@@ -54,6 +53,8 @@ class DockerArchive:
 
     def __init__(self, index: TarIndex, items: Sequence[ManifestItem]) -> None:
         self.index, self.items = index, items
+        # By configuration and layers, for each tag; built when it is first needed.
+        self._tagged: dict[str, dict[tuple[str, tuple[str, ...]], ManifestItem]] = {}
 
     @classmethod
     def read(cls, index: TarIndex) -> DockerArchive:
@@ -93,7 +94,7 @@ class DockerArchive:
             return self.items[position]
         if name is not None:
             wanted = f"{name.name}:{name.tag}"
-            tagged = {(item.config, item.layers): item for item in self.items if wanted in map(_full_name, item.tags)}
+            tagged = self._by_tag().get(wanted)
             if not tagged:
                 raise PathNotFound(f'Tag "{wanted}" not found')
             if len(tagged) > 1:
@@ -106,6 +107,13 @@ class DockerArchive:
             hint = ": name one, or its position, :@N; sync --src docker-archive copies all" if self.items else ""
             raise InvalidContent(f"Unexpected tar manifest.json: expected 1 item, got {len(self.items)}{hint}")
         return self.items[0]
+
+    def _by_tag(self) -> Mapping[str, Mapping[tuple[str, tuple[str, ...]], ManifestItem]]:
+        if not self._tagged:
+            for item in self.items:
+                for tag in item.tags:
+                    self._tagged.setdefault(_full_name(tag), {})[item.config, item.layers] = item
+        return self._tagged
 
 
 def _full_name(tag: str) -> str:

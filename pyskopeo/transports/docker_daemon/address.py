@@ -10,7 +10,6 @@ from ...errors import InvalidInput, Unsupported
 from ...fast_dataclass import dataclass
 from ...http.connect import UnixSocket
 from ...http.origin import Origin
-from ...http.tls import client_context
 
 if TYPE_CHECKING:
     import ssl
@@ -115,6 +114,8 @@ def tls_context(trust: Trust, warn: Warn) -> ssl.SSLContext:
     """
     import ssl
 
+    from ...http.client_context import ClientContext
+
     directory = certificate_directory(trust)
     files = {name: directory / name for name in (_AUTHORITY, _CERTIFICATE, _KEY)} if directory else {}
     present = {name: path for name, path in files.items() if os.path.exists(path)}
@@ -124,10 +125,10 @@ def tls_context(trust: Trust, warn: Warn) -> ssl.SSLContext:
         raise InvalidInput(f"{directory}: {_CERTIFICATE} and {_KEY} go together, one of them is missing")
     try:
         if _AUTHORITY in present:
-            context = client_context()
+            context: ssl.SSLContext = ClientContext()
             context.load_verify_locations(present[_AUTHORITY])
         else:
-            context = trust.default_context(warn)
+            context = trust.default_context(warn, defer=True)
         if _KEY in present:
             context.load_cert_chain(present[_CERTIFICATE], present[_KEY])
     except OSError as error:  # ssl.SSLError is one

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from pyskopeo.model.strict_json import parse_list
 from pyskopeo.storage import scratch
+from pyskopeo.storage.docker_archive import reader
 from tests.support.cli import fatal, pyskopeo_here, succeed
 from tests.support.images import ImageSpec, LayerSpec, build
 from tests.support.outputs import write_layout
@@ -98,3 +101,21 @@ def test_what_cannot_be_is_one_line(archive: Path, tmp_path: Path, monkeypatch: 
     monkeypatch.setattr("sys.argv", ["skopeo"])
     said = fatal(pyskopeo_here(*SYNC, "--dest=dir", colon, tmp_path / "layout"))
     assert said == '"docker-archive" is not a valid source transport: want docker, dir, oci or yaml'
+
+
+def test_an_archive_is_read_once_for_all_images(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: Counter[str] = Counter()
+
+    def counted(name: str, called: Callable[..., object]) -> Callable[..., object]:
+        def call(*arguments: object) -> object:
+            calls[name] += 1
+            return called(*arguments)
+
+        return call
+
+    monkeypatch.setattr(reader, "parse_list", counted("manifest.json", parse_list))
+    monkeypatch.setattr(reader, "_full_name", counted("tag", reader._full_name))
+    succeed(pyskopeo_here(*SYNC, "--dest=oci", archive, tmp_path / "layout"))
+    assert calls == {"manifest.json": 1, "tag": len(IMAGES)}

@@ -11,7 +11,7 @@ from rich.console import Console
 from pyskopeo.cli.copy_bars import Bars
 from pyskopeo.cli.copy_result import CopyNames
 from pyskopeo.cli.live_rows import LiveRows
-from pyskopeo.cli.progress import warnings_only
+from pyskopeo.cli.logged_events import warnings_only
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.events import (

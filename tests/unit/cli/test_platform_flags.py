@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from pyskopeo.cli.command import GLOBAL, every_command
@@ -35,7 +37,7 @@ def parsed(*words: str) -> Parsed:
     ],
 )  # fmt: skip
 def test_choices(words: list[str], wanted: Choice, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    monkeypatch.setattr("pyskopeo.model.platform.uname", lambda: SimpleNamespace(machine="aarch64"))
     found = parsed(*words)
     assert chosen_image(found) == wanted
     assert is_chosen(found) is bool(words)

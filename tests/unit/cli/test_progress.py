@@ -12,7 +12,8 @@ import pytest
 
 from pyskopeo.cli.copy_bars import Bars
 from pyskopeo.cli.log import set_debugging
-from pyskopeo.cli.progress import Lines, reporting, warnings_only
+from pyskopeo.cli.logged_events import warnings_only
+from pyskopeo.cli.progress import Lines, reporting
 from pyskopeo.model.events import (
     BlobFinished,
     BlobProgress,

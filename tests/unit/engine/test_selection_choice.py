@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -121,9 +122,9 @@ class TestByAnnotations:
             self.choose(("name", "8.0.1.arm64_monterey"), platform="linux/amd64")
 
     def test_of_several_this_machines(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("platform.machine", lambda: "x86_64")
+        monkeypatch.setattr("pyskopeo.model.platform.uname", lambda: SimpleNamespace(machine="x86_64"))
         assert self.choose(("kind", "bottle")) == 2
-        monkeypatch.setattr("platform.machine", lambda: "s390x")
+        monkeypatch.setattr("pyskopeo.model.platform.uname", lambda: SimpleNamespace(machine="s390x"))
         with pytest.raises(NoMatchingPlatform):
             self.choose(("kind", "bottle"))
 

@@ -1,6 +1,5 @@
 """Platforms, and the rules by which an index's entry is chosen (containers/image, as skopeo does)."""
-
-import platform as host
+from types import SimpleNamespace
 
 import pytest
 
@@ -99,8 +98,8 @@ def test_known_variants(names: str, known: bool) -> None:
 def test_what_is_chosen_for(
     machine: str, options: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(host, "machine", lambda: machine)
-    monkeypatch.setattr(host, "system", lambda: "Darwin")  # Linux on every host
+    # Linux on every host.
+    monkeypatch.setattr("pyskopeo.model.platform.uname", lambda: SimpleNamespace(machine=machine, sysname="Darwin"))
     assert str(Platform.host(**options)) == expected
 
 

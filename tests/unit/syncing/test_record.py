@@ -43,6 +43,45 @@ async def test_two_runs_at_once_lose_nothing(tmp_path: Path) -> None:
     assert (both.get("a"), both.get("b")) == (ENTRY, ENTRY)
 
 
+async def test_what_others_write_between_two_writes_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "record.json"
+    first = Record(path, quiet)
+    for key in ("a", "c"):
+        await first.put(key, ENTRY)
+        await first.save()
+        other = Record(path, quiet)
+        await other.put(f"{key}-of-another", ENTRY)
+        await other.save()
+    assert sorted(Record(path, quiet).entries) == ["a", "a-of-another", "c", "c-of-another"]
+
+
+async def test_what_only_this_run_writes_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = Record(tmp_path / "record.json", quiet)
+    await record.put("a", ENTRY)
+    await record.save()
+    monkeypatch.setattr("pyskopeo.syncing.record.read_bounded", None)
+    await record.put("b", ENTRY)
+    record.forget("a")
+    await record.save()
+    monkeypatch.undo()
+    assert list(Record(tmp_path / "record.json", quiet).entries) == ["b"]
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 1200])
+async def test_the_file_is_json_with_one_field_a_line(count: int, tmp_path: Path) -> None:
+    path = tmp_path / "record.json"
+    record = Record(path, quiet)
+    await record.put("none", ENTRY)
+    record.forget("none")
+    keys = [f'host/"odd" \udcff\u2028/{number:04}' for number in range(count)]
+    for key in reversed(keys):
+        await record.put(key, ENTRY)
+    await record.save()
+    document = {"version": 1, "images": {key: ENTRY.to_json() for key in keys}}
+    text = json.dumps(document, indent=1, ensure_ascii=False)
+    assert path.read_bytes() == text.encode("utf-8", "backslashreplace") + b"\n"
+
+
 async def test_nothing_new_is_not_written(tmp_path: Path) -> None:
     path = tmp_path / "record.json"
     record = Record(path, quiet)
