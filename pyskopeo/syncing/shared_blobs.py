@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from ..engine.destination_wrapper import DestinationWrapper
@@ -14,7 +14,7 @@ from ..streams.locations import RegistryBlob
 from ..streams.pump import Blob
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from anyio import CapacityLimiter, Lock
 
@@ -51,11 +51,12 @@ class SharedBlobs:
     """
 
     def __init__(self, other_runs: OtherRuns | None = None) -> None:
-        from anyio import CapacityLimiter, Lock
+        from anyio import CapacityLimiter
 
         self._large, self._small = CapacityLimiter(LARGE_AT_ONCE), CapacityLimiter(SMALL_AT_ONCE)
         self.other_runs = other_runs
-        self._locks: defaultdict[Digest, Lock] = defaultdict(Lock)
+        # With the number of those who hold or want the lock; only while there are any: a sync has very many blobs.
+        self._locks: dict[Digest, tuple[Lock, int]] = {}
         self._locations: defaultdict[Digest, list[Location]] = defaultdict(list)
 
     def wrap(self, destination: ImageDestination, report_waiting: ReportWaiting = ignore) -> ImageDestination:
@@ -70,9 +71,19 @@ class SharedBlobs:
         """Return the limiter for a blob of ``size`` bytes; None: unknown before it is written."""
         return self._large if size is None or size > SMALL else self._small
 
-    def lock(self, digest: Digest) -> Lock:
-        """Return the lock of a blob, so that only one image writes it."""
-        return self._locks[digest]
+    @contextmanager
+    def lock(self, digest: Digest) -> Iterator[Lock]:
+        """Yield the lock of a blob, so that only one image writes it."""
+        from anyio import Lock
+
+        lock, users = self._locks.get(digest) or (Lock(), 0)
+        self._locks[digest] = lock, users + 1
+        try:
+            yield lock
+        finally:
+            lock, users = self._locks.pop(digest)
+            if users > 1:
+                self._locks[digest] = lock, users - 1
 
     def locations(self, digest: Digest) -> tuple[Location, ...]:
         """Return where this run has put a blob, the latest location first."""
@@ -96,19 +107,24 @@ class _SharingDestination(DestinationWrapper):
         self._waiting = 0
 
     async def put_blob(self, blob: Blob, progress: Progress) -> Placement:
-        digest = blob.descriptor.digest
         # The limiter is taken after the lock, so that a task that holds a slot never waits for another image.
-        async with self._hold(self._shared.lock(digest)):
-            known, here = self._shared.locations(digest), self.locations(digest)
-            if any(isinstance(location, RegistryBlob) and location in known for location in here):
-                return Placement.PRESENT
-            async with AsyncExitStack() as claimed:
-                if not known and self._shared.other_runs is not None and here and isinstance(here[0], RegistryBlob):
-                    known = await self._claim(self._shared.other_runs.claim(digest, here[0]), claimed)
-                    self._shared.add(digest, known)
-                    if here[0] in known:
-                        return Placement.PRESENT
-                return await self._put_new_blob(blob, progress, known)
+        with self._shared.lock(blob.descriptor.digest) as lock:
+            async with self._hold(lock):
+                return await self._put_locked(blob, progress)
+
+    async def _put_locked(self, blob: Blob, progress: Progress) -> Placement:
+        """Write a blob that no other image writes now, or find that it is there."""
+        digest = blob.descriptor.digest
+        known, here = self._shared.locations(digest), self.locations(digest)
+        if any(isinstance(location, RegistryBlob) and location in known for location in here):
+            return Placement.PRESENT
+        async with AsyncExitStack() as claimed:
+            if not known and self._shared.other_runs is not None and here and isinstance(here[0], RegistryBlob):
+                known = await self._claim(self._shared.other_runs.claim(digest, here[0]), claimed)
+                self._shared.add(digest, known)
+                if here[0] in known:
+                    return Placement.PRESENT
+            return await self._put_new_blob(blob, progress, known)
 
     async def _put_new_blob(self, blob: Blob, progress: Progress, known: tuple[Location, ...]) -> Placement:
         """Write a blob that is not in this repository; ``known`` is where it is at the destination."""

@@ -155,11 +155,24 @@ async def test_an_image_that_is_cancelled_waits_no_longer() -> None:
 
     slow, shared, counts = Slow(), SharedBlobs(), list[int]()
     image = shared.wrap(At(slow, "h.example/a"), counts.append)
-    async with shared.lock(descriptor(0).digest), create_task_group() as tasks:
-        tasks.start_soon(image.put_blob, blob(descriptor(0)), uncounted)
-        await wait_all_tasks_blocked()
-        tasks.cancel_scope.cancel()
+    with shared.lock(descriptor(0).digest) as lock:
+        async with lock, create_task_group() as tasks:
+            tasks.start_soon(image.put_blob, blob(descriptor(0)), uncounted)
+            await wait_all_tasks_blocked()
+            tasks.cancel_scope.cancel()
     assert counts == [1, 0]
+
+
+def test_the_lock_of_a_blob_is_the_same_for_all_who_want_it_and_not_kept() -> None:
+    shared, digest = SharedBlobs(), descriptor(0).digest
+    with shared.lock(digest) as first:
+        with shared.lock(digest) as second, shared.lock(descriptor(1).digest) as other:
+            assert second is first
+            assert other is not first
+        with shared.lock(digest) as third:
+            assert third is first
+        assert len(shared._locks) == 1
+    assert shared._locks == {}
 
 
 async def test_what_was_made_on_the_way_is_known_too() -> None:
