@@ -77,11 +77,13 @@ def _complete(
     """Return ``cls`` with the methods that it does not define itself; with ``slots``, it is made anew."""
     init = methods["__init__"] = _LazyInit(fields)
     methods["__match_args__"] = tuple([each.name for each in fields if each.init and not each.kw_only])
-    init.cls = _with_slots(cls, own, methods) if slots else _without_slots(cls, own, methods)
+    init.cls = _with_slots(cls, own, fields, methods) if slots else _without_slots(cls, own, methods)
     return init.cls
 
 
-def _with_slots(cls: type[Any], own: dict[str, Field], methods: dict[str, Any]) -> type[Any]:
+def _with_slots(
+    cls: type[Any], own: dict[str, Field], fields: Sequence[Field], methods: dict[str, Any]
+) -> type[Any]:  # fmt: skip
     if "__setattr__" in methods:
         methods["__setstate__"] = _restore
     namespace = dict(cls.__dict__)
@@ -92,7 +94,7 @@ def _with_slots(cls: type[Any], own: dict[str, Field], methods: dict[str, Any]) 
         if namespace.get(name) is None:
             namespace[name] = method
     inherited = [name for base in cls.__mro__[1:-1] for name in base.__dict__.get("__slots__", ())]
-    namespace["__slots__"] = tuple([name for name in own if name not in inherited])
+    namespace["__slots__"] = tuple([each.name for each in fields if each.name not in inherited])
     namespace["__qualname__"] = cls.__qualname__
     metaclass: Any = type(cls)
     made: type[Any] = metaclass(cls.__name__, cls.__bases__, namespace)
@@ -145,9 +147,11 @@ class _LazyInit:
                 value = given.pop(name)
             elif each.factory is not MISSING:
                 value = each.factory()
-            else:
+            elif each.default is not MISSING:
                 value = each.default
-                fits = fits and value is not MISSING
+            else:
+                fits = fits and not each.init  # `__post_init__` sets the others
+                continue
             object.__setattr__(instance, name, value)
         if given or not fits:
             self._compile()(instance, *values, **named)
@@ -179,8 +183,10 @@ def _init(cls: type[Any], fields: Iterable[Field]) -> Callable[..., None]:
             known[f"_make_{name}"] = each.factory
             parameter = f"{name}=_factory"
             value = f"_make_{name}() if {name} is _factory else {name}" if each.init else f"_make_{name}()"
-        else:
+        elif each.init:
             parameter = name
+        else:
+            continue
         if each.init:
             parameters[bool(each.kw_only)].append(parameter)
         lines.append(f"  _set(self, {name!r}, {value})")
@@ -243,21 +249,30 @@ def _repr(fields: Iterable[Field]) -> Callable[..., str]:
     return represent
 
 
-def _refuse_to_assign(_: Any, name: str, _value: object) -> None:
-    from dataclasses import FrozenInstanceError
-
-    raise FrozenInstanceError(f"cannot assign to field {name!r}")
-
-
-def _refuse_to_delete(_: Any, name: str) -> None:
-    from dataclasses import FrozenInstanceError
-
-    raise FrozenInstanceError(f"cannot delete field {name!r}")
+def _refuse_to_assign(self: Any, name: str, value: object) -> None:
+    _check_not_frozen(self, name, "assign to")
+    object.__setattr__(self, name, value)
 
 
-def _restore(self: Any, state: tuple[None, dict[str, Any]]) -> None:  # called by copy and pickle
-    for name, value in state[1].items():
-        object.__setattr__(self, name, value)
+def _refuse_to_delete(self: Any, name: str) -> None:
+    _check_not_frozen(self, name, "delete")
+    object.__delattr__(self, name)
+
+
+def _check_not_frozen(self: Any, name: str, act: str) -> None:
+    """Raise `FrozenInstanceError`, unless this is another attribute of a class that is derived, and no dataclass."""
+    from dataclasses import FrozenInstanceError, fields
+
+    cls = type(self)
+    if "__dataclass_fields__" in cls.__dict__ or any(name == each.name for each in fields(cls)):
+        raise FrozenInstanceError(f"cannot {act} field {name!r}")
+
+
+def _restore(self: Any, state: Any) -> None:  # called by copy and pickle
+    # Values of slots, and of the ``__dict__`` of a class without slots that this one is derived from, or the reverse.
+    for values in state if isinstance(state, tuple) else (state,):
+        for name, value in (values or {}).items():
+            object.__setattr__(self, name, value)
 
 
 def _replaced(self: Any, /, **changes: Any) -> Any:  # called by copy.replace

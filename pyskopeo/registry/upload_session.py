@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 import anyio
 
-from ..errors import InvalidContent, PyskopeoError, RegistryError, UnsafeAddress
+from ..errors import ConnectionFailed, InvalidContent, PyskopeoError, RegistryError, UnsafeAddress
 from ..http.loop_bridge import run_with_grace
 from ..http.origin import Origin
 from ..model.events import Explained
@@ -167,8 +167,8 @@ class UploadSession:
     async def post_whole(self, digest: Digest, content: bytes) -> bool:
         """POST a blob ("Single POST"), unless the registry is known not to take that; return whether it took it.
 
-        If not, the registry may have opened a session. An error it responds with is no error of the upload: what the
-        registry says to an upload in two requests counts.
+        If not, the registry may have opened a session. An error it responds with, or a connection that it closes, is no
+        error of the upload: what the registry says to an upload in two requests counts.
         """
         posts = self.session.pings.whole_posts
         if not posts.begin(self._host, len(content)):
@@ -177,7 +177,7 @@ class UploadSession:
         taken = False
         try:
             taken = await run_with_grace(partial(self._post_content, digest, content), CANCEL_SECONDS)
-        except RegistryError:
+        except (RegistryError, ConnectionFailed):
             return False
         finally:
             posts.note(self._host, taken=taken)
@@ -193,6 +193,7 @@ class UploadSession:
         if response.status_code == 201:
             return True
         self._opened(response)
+        self.state.posted = True
         if range_end(response) is not None:
             await self.cancel()  # it has bytes of a body that other registries ignore
         return False

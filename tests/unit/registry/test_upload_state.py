@@ -56,6 +56,9 @@ def refusal(status: int) -> RegistryError:
         (refusal(422), True, replace(NEW, disputed=True), Step.PAUSE, True),
         (refusal(400), True, replace(NEW, disputed=True), Step.PAUSE, True),
         (refusal(403), True, replace(NEW, disputed=True), Step.RAISE, False),
+        # So may what follows the bytes of a POST.
+        (refusal(400), True, replace(NEW, posted=True, failures=2), Step.CONTINUE, True),
+        (refusal(403), True, replace(NEW, posted=True), Step.RAISE, False),
         (ConnectionFailed("x", temporary=False), True, replace(NEW, broken=True), Step.PAUSE, True),
         (ConnectionFailed("x"), True, replace(NEW, failures=2), Step.RAISE, False),
         (TokenExpired("x"), True, replace(NEW, failures=2), Step.REPEAT, False),
