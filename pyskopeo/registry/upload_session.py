@@ -66,7 +66,7 @@ class UploadSession:
         self.session, self.state = session, state
         self._location = ""
         self._record: UploadRecord | None = None
-        self._name, self._host = reference.name, reference.api_host
+        self._name, self._host, self._repository = reference.name, reference.api_host, reference.repository
         self._path = f"/v2/{reference.repository}/blobs/uploads/"
         self._what = f"initiating an upload to {self._name}"
 
@@ -198,13 +198,14 @@ class UploadSession:
         return False
 
     async def mount(self, digest: Digest, repository: str) -> bool:
-        """POST to mount a blob from another repository of the registry ("Mounting a blob from another repository").
+        """POST to mount a blob from a repository of the registry ("Mounting a blob from another repository").
 
         Returns whether it was mounted. If not, the registry may have opened a session instead; it has not if it
         responded with an error.
         """
         query = {"mount": str(digest), "from": repository}
-        once = partial(self._post, query, f"repository:{repository}:pull")
+        extra_scope = f"repository:{repository}:pull" if repository != self._repository else ""
+        once = partial(self._post, query, extra_scope)
         return bool(await run_with_grace(partial(ask, self.session, once, self._what), CANCEL_SECONDS))
 
     async def resume(self) -> None:

@@ -7,6 +7,7 @@ from enum import Enum
 from ..errors import PyskopeoError, RegistryError
 from ..fast_dataclass import dataclass
 from .session import TokenExpired
+from .whole_posts import LIMIT as MONOLITHIC_SIZE
 
 # Bytes. After this much progress the number of failures is counted from 0 again.
 PROGRESS = 64 * 1024
@@ -127,7 +128,8 @@ class UploadState:
         return True
 
     def _use_separate_requests(self, error: PyskopeoError) -> bool:
-        if not self.fits_one_request or not isinstance(error, RegistryError) or error.status not in _SEPARATE:
+        streamed = self.fits_one_request and (self.size or 0) > MONOLITHIC_SIZE
+        if not streamed or not isinstance(error, RegistryError) or error.status not in _SEPARATE:
             return False
         self.separate = self.broken = True
         return True

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import anyio
+import httpx
 import pytest
 
 import pyskopeo
@@ -74,6 +75,17 @@ async def test_every_kind_of_image(kinds: str, registry: Simulator, tmp_path: Pa
     push = Push(registry, build(kinds), tmp_path, access_for(tmp_path))
     await push.run()
     push.check_there()
+
+
+@pytest.mark.parametrize("size", [300_000, 2_000_000], ids=["small", "streamed"])
+async def test_by_a_client_of_the_caller(size: int, registry: Simulator, tmp_path: Path) -> None:
+    image = build(ImageSpec(layers=(LayerSpec("layer", size=size, compression="none"),)))
+    async with httpx.AsyncClient() as client:
+        push = Push(registry, image, tmp_path, access_for(tmp_path, client=client))
+        await push.run()
+    push.check_there()
+    assert push.asked["PUT upload"] == len(image.blobs)
+    assert push.asked["PATCH upload"] == 0
 
 
 class UntilOpened:
