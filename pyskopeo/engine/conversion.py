@@ -156,7 +156,6 @@ class ManifestConversion:
     def _change_type(self, manifest: Manifest, target: str) -> Manifest:
         """Convert an image manifest between OCI and Docker, or to schema 1."""
         # Loaded only where something has to change: most copies convert nothing.
-        from ..model import schema1
         from ..model.manifest_conversion import image_to_docker, image_to_oci
 
         assert manifest.config is not None
@@ -169,6 +168,8 @@ class ManifestConversion:
         if target == mediatype.DOCKER_MANIFEST:
             self.blobs.append(docker.config)
             return docker
+        from ..model import schema1
+
         new, contents = schema1.from_docker(docker, self._graph.configs[docker.config.digest], *self._accepts.named)
         self.contents |= {descriptor.digest: (descriptor, content) for descriptor, content in contents}
         return new

@@ -64,11 +64,11 @@ if not TYPE_CHECKING:
 
 def _with_inherited(cls: type[Any], own: dict[str, Field]) -> tuple[Field, ...]:
     found: dict[str, Field] = {}
-    for base in reversed(cls.__mro__[1:]):
+    for base in cls.__mro__[-2:0:-1]:
         description = base.__dict__.get("__dataclass_fields__")
         if description is not None:
             found.update((each.name, each) for each in description.fields)
-    return tuple((found | own).values())
+    return tuple((found | own if found else own).values())
 
 
 def _complete(
@@ -76,30 +76,40 @@ def _complete(
 ) -> type[Any]:
     """Return ``cls`` with the methods that it does not define itself; with ``slots``, it is made anew."""
     init = methods["__init__"] = _LazyInit(fields)
-    methods["__match_args__"] = tuple(each.name for each in fields if each.init and not each.kw_only)
-    # Python sets __hash__ to None in a class that defines __eq__ only.
-    methods = {name: method for name, method in methods.items() if cls.__dict__.get(name) is None}
-    if slots:
-        inherited = {name for base in cls.__mro__[1:] for name in base.__dict__.get("__slots__", ())}
-        namespace = {name: value for name, value in cls.__dict__.items() if name not in own}
-        for name in ("__dict__", "__weakref__"):
-            namespace.pop(name, None)
-        namespace |= methods
-        if "__setattr__" in methods:
-            namespace["__setstate__"] = _restore
-        namespace["__slots__"] = tuple(name for name in own if name not in inherited)
-        namespace["__qualname__"] = cls.__qualname__
-        metaclass: Any = type(cls)
-        cls = metaclass(cls.__name__, cls.__bases__, namespace)
-    else:
-        for name, method in methods.items():
+    methods["__match_args__"] = tuple([each.name for each in fields if each.init and not each.kw_only])
+    init.cls = _with_slots(cls, own, fields, methods) if slots else _without_slots(cls, own, methods)
+    return init.cls
+
+
+def _with_slots(
+    cls: type[Any], own: dict[str, Field], fields: Sequence[Field], methods: dict[str, Any]
+) -> type[Any]:  # fmt: skip
+    if "__setattr__" in methods:
+        methods["__setstate__"] = _restore
+    namespace = dict(cls.__dict__)
+    for name in ("__dict__", "__weakref__", *own):
+        namespace.pop(name, None)
+    for name, method in methods.items():
+        # Python sets __hash__ to None in a class that defines __eq__ only.
+        if namespace.get(name) is None:
+            namespace[name] = method
+    inherited = [name for base in cls.__mro__[1:-1] for name in base.__dict__.get("__slots__", ())]
+    namespace["__slots__"] = tuple([each.name for each in fields if each.name not in inherited])
+    namespace["__qualname__"] = cls.__qualname__
+    metaclass: Any = type(cls)
+    made: type[Any] = metaclass(cls.__name__, cls.__bases__, namespace)
+    return made
+
+
+def _without_slots(cls: type[Any], own: dict[str, Field], methods: dict[str, Any]) -> type[Any]:
+    for name, method in methods.items():
+        if cls.__dict__.get(name) is None:
             setattr(cls, name, method)
-        for name, declared in own.items():
-            if declared.default is not MISSING:
-                setattr(cls, name, declared.default)
-            elif name in cls.__dict__:
-                delattr(cls, name)
-    init.cls = cls
+    for name, declared in own.items():
+        if declared.default is not MISSING:
+            setattr(cls, name, declared.default)
+        elif name in cls.__dict__:
+            delattr(cls, name)
     return cls
 
 
@@ -137,9 +147,11 @@ class _LazyInit:
                 value = given.pop(name)
             elif each.factory is not MISSING:
                 value = each.factory()
-            else:
+            elif each.default is not MISSING:
                 value = each.default
-                fits = fits and value is not MISSING
+            else:
+                fits = fits and not each.init  # `__post_init__` sets the others
+                continue
             object.__setattr__(instance, name, value)
         if given or not fits:
             self._compile()(instance, *values, **named)
@@ -171,8 +183,10 @@ def _init(cls: type[Any], fields: Iterable[Field]) -> Callable[..., None]:
             known[f"_make_{name}"] = each.factory
             parameter = f"{name}=_factory"
             value = f"_make_{name}() if {name} is _factory else {name}" if each.init else f"_make_{name}()"
-        else:
+        elif each.init:
             parameter = name
+        else:
+            continue
         if each.init:
             parameters[bool(each.kw_only)].append(parameter)
         lines.append(f"  _set(self, {name!r}, {value})")
@@ -194,7 +208,7 @@ def _methods(fields: Sequence[Field], *, frozen: bool, eq: bool, repr: bool, ord
     if repr:
         methods["__repr__"] = _repr(fields)
     if eq:
-        compared = _values(each.name for each in fields if each.compare)
+        compared = _values([each.name for each in fields if each.compare])
         methods["__eq__"] = _comparison(operator.eq, compared)
         methods["__hash__"] = _hash(fields, compared) if frozen else None
         if order:
@@ -203,9 +217,8 @@ def _methods(fields: Sequence[Field], *, frozen: bool, eq: bool, repr: bool, ord
     return methods
 
 
-def _values(names: Iterable[str]) -> Callable[[Any], Any]:
+def _values(names: Sequence[str]) -> Callable[[Any], Any]:
     """Return a function from an instance to the values of the named fields."""
-    names = tuple(names)
     return attrgetter(*names) if names else lambda _: ()
 
 
@@ -219,7 +232,7 @@ def _comparison(compare: Callable[[Any, Any], Any], values: Callable[[Any], Any]
 def _hash(fields: Sequence[Field], compared: Callable[[Any], Any]) -> Callable[..., int]:
     hashed = compared
     if any(each.hash is not None for each in fields):
-        hashed = _values(each.name for each in fields if (each.compare if each.hash is None else each.hash))
+        hashed = _values([each.name for each in fields if (each.compare if each.hash is None else each.hash)])
 
     def number(self: Any) -> int:
         return hash(hashed(self))
@@ -236,21 +249,30 @@ def _repr(fields: Iterable[Field]) -> Callable[..., str]:
     return represent
 
 
-def _refuse_to_assign(_: Any, name: str, _value: object) -> None:
-    from dataclasses import FrozenInstanceError
-
-    raise FrozenInstanceError(f"cannot assign to field {name!r}")
-
-
-def _refuse_to_delete(_: Any, name: str) -> None:
-    from dataclasses import FrozenInstanceError
-
-    raise FrozenInstanceError(f"cannot delete field {name!r}")
+def _refuse_to_assign(self: Any, name: str, value: object) -> None:
+    _check_not_frozen(self, name, "assign to")
+    object.__setattr__(self, name, value)
 
 
-def _restore(self: Any, state: tuple[None, dict[str, Any]]) -> None:  # called by copy and pickle
-    for name, value in state[1].items():
-        object.__setattr__(self, name, value)
+def _refuse_to_delete(self: Any, name: str) -> None:
+    _check_not_frozen(self, name, "delete")
+    object.__delattr__(self, name)
+
+
+def _check_not_frozen(self: Any, name: str, act: str) -> None:
+    """Raise `FrozenInstanceError`, unless this is another attribute of a class that is derived, and no dataclass."""
+    from dataclasses import FrozenInstanceError, fields
+
+    cls = type(self)
+    if "__dataclass_fields__" in cls.__dict__ or any(name == each.name for each in fields(cls)):
+        raise FrozenInstanceError(f"cannot {act} field {name!r}")
+
+
+def _restore(self: Any, state: Any) -> None:  # called by copy and pickle
+    # Values of slots, and of the ``__dict__`` of a class without slots that this one is derived from, or the reverse.
+    for values in state if isinstance(state, tuple) else (state,):
+        for name, value in (values or {}).items():
+            object.__setattr__(self, name, value)
 
 
 def _replaced(self: Any, /, **changes: Any) -> Any:  # called by copy.replace

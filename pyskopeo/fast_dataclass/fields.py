@@ -50,11 +50,9 @@ class Field:
 
 def own_fields(cls: type[Any], *, kw_only: bool) -> dict[str, Field]:
     """Return the fields that a class declares itself, by name."""
-    # As `inspect.get_annotations`, without `inspect`.
-    annotations: dict[str, str] = cls.__dict__.get("__annotations__", {})  # noqa: RUF063
     return {
         name: Field(name, annotation, cls.__dict__.get(name, MISSING), kw_only=kw_only)
-        for name, annotation in annotations.items()
+        for name, annotation in cls.__annotations__.items()  # those of bases are not among them
         if not annotation.startswith(("ClassVar", "typing.ClassVar"))
     }
 

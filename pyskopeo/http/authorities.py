@@ -56,13 +56,16 @@ def load_directory(context: ssl.SSLContext, directory: Path, warn: Warn) -> None
             warn_once(f"certificate file {path} is {problem}", warn)
 
 
-def check_default_file(context: ssl.SSLContext, path: Path, warn: Warn) -> None:
-    """Load what OpenSSL has not loaded of ``SSL_CERT_FILE``, in silence: all after the first broken certificate."""
+def check_default_file(context: ssl.SSLContext, path: Path, warn: Warn, *, had: int = 0) -> None:
+    """Load what OpenSSL has not loaded of ``SSL_CERT_FILE``, in silence: all after the first broken certificate.
+
+    ``had`` is the number of certificates that ``context`` had before that.
+    """
     try:
         expected = _read(path).count(b"-----BEGIN CERTIFICATE-----")
     except OSError:
         expected = -1
-    if not 0 < expected <= context.cert_store_stats()["x509"]:
+    if not 0 < expected <= context.cert_store_stats()["x509"] - had:
         load_file(context, path, warn)
 
 

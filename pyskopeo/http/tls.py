@@ -99,9 +99,10 @@ class Trust:
     def _load_all(self, context: ssl.SSLContext, warn: Warn) -> None:
         from .authorities import check_default_file, load_directory
 
+        had = context.cert_store_stats()["x509"]
         context.load_default_certs()
         if self.authority_file is not None:
-            check_default_file(context, self.authority_file, warn)
+            check_default_file(context, self.authority_file, warn, had=had)
         for directory in self.authority_directories:
             load_directory(context, directory, warn)
         _add_fallback_authorities(context)

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from ..errors import PyskopeoError
 from ..model.events import Placement
 from ..streams.progress import note_kept
+from .own_mounts import OwnMounts
 from .response_checks import ask
 from .upload_attempt import UploadAttempt
 from .upload_session import UploadSession
@@ -55,6 +56,7 @@ class BlobUploads:
         # Until the registry has declined a mount, a blob is mounted without asking first whether it exists: both
         # are one request.
         self._mount_first = True
+        self._own_mounts = OwnMounts(reference.repository)
         # Until the registry has refused a body without a length.
         self._endable = True
 
@@ -97,7 +99,7 @@ class BlobUploads:
         mount_first = bool(source) and self._mount_first
         if mount_first and await self._mount(upload, descriptor.digest, source):
             return Placement.MOUNTED
-        if await self.has(descriptor):
+        if await self._find(descriptor, upload, may_open=not source):
             await upload.cancel()
             return Placement.PRESENT
         if source and not mount_first and await self._mount(upload, descriptor.digest, source):
@@ -115,7 +117,17 @@ class BlobUploads:
         if upload.state.continued:
             note_kept(progress, begun)
         self._endable = self._endable and (record is None or upload.state.endable)
+        self._own_mounts.written(descriptor.digest)
         return Placement.WRITTEN
+
+    async def _find(self, descriptor: Descriptor, upload: UploadSession, *, may_open: bool) -> bool:
+        """Return whether the registry has a blob; if not, ``upload`` may be open with ``may_open``."""
+        if may_open and await self._own_mounts.usable(upload, descriptor.digest):
+            present = await self._own_mounts.find(upload, descriptor.digest)
+        else:
+            present = await self.has(descriptor)
+        self._own_mounts.looked_up(present=present)
+        return present
 
     async def receive(self, fill: Fill) -> tuple[Descriptor, Placement]:
         """Upload what ``fill`` writes, content whose size and digest are unknown before; return its descriptor.

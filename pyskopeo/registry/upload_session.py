@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 import anyio
 
-from ..errors import InvalidContent, PyskopeoError, RegistryError, UnsafeAddress
+from ..errors import ConnectionFailed, InvalidContent, PyskopeoError, RegistryError, UnsafeAddress
 from ..http.loop_bridge import run_with_grace
 from ..http.origin import Origin
 from ..model.events import Explained
@@ -66,7 +66,7 @@ class UploadSession:
         self.session, self.state = session, state
         self._location = ""
         self._record: UploadRecord | None = None
-        self._name, self._host = reference.name, reference.api_host
+        self._name, self._host, self._repository = reference.name, reference.api_host, reference.repository
         self._path = f"/v2/{reference.repository}/blobs/uploads/"
         self._what = f"initiating an upload to {self._name}"
 
@@ -167,8 +167,8 @@ class UploadSession:
     async def post_whole(self, digest: Digest, content: bytes) -> bool:
         """POST a blob ("Single POST"), unless the registry is known not to take that; return whether it took it.
 
-        If not, the registry may have opened a session. An error it responds with is no error of the upload: what the
-        registry says to an upload in two requests counts.
+        If not, the registry may have opened a session. An error it responds with, or a connection that it closes, is no
+        error of the upload: what the registry says to an upload in two requests counts.
         """
         posts = self.session.pings.whole_posts
         if not posts.begin(self._host, len(content)):
@@ -177,7 +177,7 @@ class UploadSession:
         taken = False
         try:
             taken = await run_with_grace(partial(self._post_content, digest, content), CANCEL_SECONDS)
-        except RegistryError:
+        except (RegistryError, ConnectionFailed):
             return False
         finally:
             posts.note(self._host, taken=taken)
@@ -193,18 +193,20 @@ class UploadSession:
         if response.status_code == 201:
             return True
         self._opened(response)
+        self.state.posted = True
         if range_end(response) is not None:
             await self.cancel()  # it has bytes of a body that other registries ignore
         return False
 
     async def mount(self, digest: Digest, repository: str) -> bool:
-        """POST to mount a blob from another repository of the registry ("Mounting a blob from another repository").
+        """POST to mount a blob from a repository of the registry ("Mounting a blob from another repository").
 
         Returns whether it was mounted. If not, the registry may have opened a session instead; it has not if it
         responded with an error.
         """
         query = {"mount": str(digest), "from": repository}
-        once = partial(self._post, query, f"repository:{repository}:pull")
+        extra_scope = f"repository:{repository}:pull" if repository != self._repository else ""
+        once = partial(self._post, query, extra_scope)
         return bool(await run_with_grace(partial(ask, self.session, once, self._what), CANCEL_SECONDS))
 
     async def resume(self) -> None:

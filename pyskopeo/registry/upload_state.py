@@ -7,6 +7,7 @@ from enum import Enum
 from ..errors import PyskopeoError, RegistryError
 from ..fast_dataclass import dataclass
 from .session import TokenExpired
+from .whole_posts import LIMIT as MONOLITHIC_SIZE
 
 # Bytes. After this much progress the number of failures is counted from 0 again.
 PROGRESS = 64 * 1024
@@ -51,6 +52,8 @@ class UploadState:
     ``continued`` says that an earlier run has begun the upload. ``endable`` says that bodies have no length, although
     it is known, so that each can be ended early, and the registry then says where the upload goes on. ``separate`` says
     that the bytes are not sent with the request that completes the upload, because the registry has refused that.
+    ``posted`` says that the request that opened the upload had all bytes, and that the registry said of none that it
+    has them.
     """
 
     size: int | None
@@ -66,6 +69,7 @@ class UploadState:
     continued: bool = False
     endable: bool = False
     separate: bool = False
+    posted: bool = False
     failures: int = 0
     expired_tokens: int = 0
     _progress_from: int = 0
@@ -89,7 +93,7 @@ class UploadState:
             return Step.REPEAT  # the request was refused before the registry stored anything
         if self._use_smaller_pieces(error) or self._use_separate_requests(error) or self._use_length(error):
             return Step.CONTINUE
-        if self._leave_continued(error):
+        if self._leave_continued(error) or self._leave_posted(error):
             return Step.CONTINUE
         if not self._may_succeed_later(error, opened=opened) or self.failures >= self.retries:
             return Step.RAISE
@@ -114,7 +118,7 @@ class UploadState:
     def reset(self) -> None:
         """Record that the registry has no bytes. What is known of the registry and of its failures is kept."""
         self.offset = self.sent = 0
-        self.resumed = self.disputed = self.broken = self.continued = False
+        self.resumed = self.disputed = self.broken = self.continued = self.posted = False
 
     def _use_smaller_pieces(self, error: PyskopeoError) -> bool:
         if not isinstance(error, RegistryError) or error.status != 413 or self.size is None:
@@ -127,7 +131,8 @@ class UploadState:
         return True
 
     def _use_separate_requests(self, error: PyskopeoError) -> bool:
-        if not self.fits_one_request or not isinstance(error, RegistryError) or error.status not in _SEPARATE:
+        streamed = self.fits_one_request and (self.size or 0) > MONOLITHIC_SIZE
+        if not streamed or not isinstance(error, RegistryError) or error.status not in _SEPARATE:
             return False
         self.separate = self.broken = True
         return True
@@ -146,6 +151,13 @@ class UploadState:
         if not self.continued or not isinstance(error, RegistryError) or error.temporary:
             return False
         self.continued, self.broken = False, True
+        return True
+
+    def _leave_posted(self, error: PyskopeoError) -> bool:
+        """Return whether another upload is to be opened because the registry may have all bytes of this one twice."""
+        if not self.posted or not isinstance(error, RegistryError) or error.status not in _CONTENT_REFUSED:
+            return False
+        self.posted, self.broken = False, True
         return True
 
     def _may_succeed_later(self, error: PyskopeoError, *, opened: bool) -> bool:

@@ -10,12 +10,14 @@ from itertools import groupby
 from typing import Any
 
 PANEL, HEIGHT, LEFT, GAP, TOP = 330, 170, 64, 84, 84
-# Between the rows: the numbers below a panel, what they count, and the legend.
-BELOW = 106
+# Below a panel: the numbers, what they count, the lines of the legend, and space.
+BELOW, LEGEND_LINE, SPACE = 48, 18, 30
+IN_LEGEND_LINE = 3
 # Legible on white and on a dark background, as is the colour of the text.
-COLOURS = ("#2f81f7", "#c4802f", "#3fa66a", "#b8508f", "#857a71", "#7a63d1", "#1b9aaa")
+COLOURS = ("#2f81f7", "#c4802f", "#3fa66a", "#b8508f", "#857a71", "#7a63d1", "#1b9aaa", "#c9514b")
 TEXT = "#7d8590"
 HEADS = ("processor time of each, without the start", "memory of the whole program at its peak")
+_LABEL = 40
 _FAINT = f'stroke="{TEXT}" stroke-width="1" opacity="0.3"'
 
 
@@ -34,13 +36,16 @@ def draw_growth(found: Sequence[dict[str, Any]]) -> str:
     body, y = [], TOP
     for kind, lines in rows:
         body += _row(str(kind), lines, y)
-        y += HEIGHT + BELOW
-    width, height = LEFT + 2 * PANEL + GAP + 36, y - BELOW + 84
+        y += HEIGHT + BELOW + math.ceil(len(lines) / IN_LEGEND_LINE) * LEGEND_LINE + SPACE
+    width, height = LEFT + 2 * PANEL + GAP + 36, y - SPACE + 8
     title = "How cost and memory grow with the number of layers, tags and images"
     font = "font-family=\"-apple-system, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif\" font-size=\"12.5\""
     size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
     head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="{title}" {font}>'
-    heading = [_text(LEFT, 20, title, weight="600"), _text(LEFT, 38, "a level line on the left is linear growth")]
+    heading = [
+        _text(LEFT, 20, title, weight="600"),
+        _text(LEFT, 38, "a level line on the left is linear growth; numbers are on logarithmic scales"),
+    ]
     heading += [_text(_panel_left(column), TOP - 16, HEADS[column]) for column in (0, 1)]
     return "\n".join([head, *heading, *body, "</svg>", ""])
 
@@ -74,7 +79,7 @@ def _row(kind: str, lines: Sequence[Line], y: int) -> list[str]:
         colour = COLOURS[number % len(COLOURS)]
         body += _curve([(across(size), up(cost)) for size, cost in line.costs], 0, y, colour)
         body += _curve([(across(size), peak / most * HEIGHT) for size, peak in line.peaks], 1, y, colour)
-        x, below = LEFT + number % 3 * 250, y + HEIGHT + 52 + number // 3 * 18
+        x, below = LEFT + number % IN_LEGEND_LINE * 260, y + HEIGHT + BELOW + 8 + number // IN_LEGEND_LINE * LEGEND_LINE
         body.append(f'<rect x="{x}" y="{below - 9}" width="11" height="11" rx="2" fill="{colour}"/>')
         body.append(_text(x + 17, below + 1, line.label))
     return body
@@ -89,10 +94,12 @@ def _axes(
     for _, up, label in ticks:
         body.append(f'<line x1="{left}" y1="{bottom - up:.1f}" x2="{left + PANEL}" y2="{bottom - up:.1f}" {_FAINT}/>')
         body.append(_text(left - 7, bottom - up + 4, label, anchor="end"))
-    for size in sizes:
+    # A number is left out where it would be within that to its right.
+    for size, later in zip(sizes, [*sizes[1:], math.inf], strict=True):
         x = left + across(size)
         body.append(f'<line x1="{x:.1f}" y1="{y}" x2="{x:.1f}" y2="{bottom}" {_FAINT}/>')
-        body.append(_text(x, bottom + 15, f"{size:,}", anchor="middle"))
+        if later == math.inf or across(later) - across(size) > _LABEL:
+            body.append(_text(x, bottom + 15, f"{size:,}", anchor="middle"))
     body.append(_text(left + PANEL / 2, bottom + 31, kind, anchor="middle", weight="600"))
     return body
 

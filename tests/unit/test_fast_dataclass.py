@@ -113,6 +113,36 @@ def empty(dataclass: Decorator) -> Any:
     return Empty
 
 
+def grown(dataclass: Decorator) -> Any:
+    @dataclass(frozen=True)
+    class Open:
+        """Has a dictionary, as what is derived from it."""
+
+        place: int = 0
+
+    @dataclass(frozen=True, slots=True)
+    class Grown(Open):
+        """With a slot beside that."""
+
+        text: str = ""
+
+    return Grown
+
+
+def later(dataclass: Decorator) -> Any:
+    @dataclass(slots=True)
+    class Later:
+        """A field without a value, until it is given one."""
+
+        first: int
+        length: int = field(init=False)
+
+        def __post_init__(self) -> None:
+            self.length = self.first * 2
+
+    return Later
+
+
 def mutable(dataclass: Decorator) -> Any:
     @dataclass(slots=True)
     class Mutable:
@@ -142,6 +172,8 @@ KINDS: dict[str, tuple[Callable[[Decorator], Any], dict[str, Any], dict[str, Any
     "named": (named, {"first": 1}, {"first": 1, "second": 3}),
     "own": (own, {"first": "a"}, {"first": "A"}),
     "derived": (derived, {"place": 1}, {"place": 1, "text": "t"}),
+    "grown": (grown, {"place": 1}, {"place": 1, "text": "t"}),
+    "later": (later, {"first": 1}, {"first": 2}),
     "empty": (empty, {}, {}),
     "mutable": (mutable, {"first": 1}, {"first": 2}),
     "ordered": (ordered, {"first": 1}, {"first": 1, "second": 1}),
@@ -303,6 +335,24 @@ def test_a_caller_derives_from_it() -> None:
     assert fast_dataclass.replace(Subclass(1), first=2) == Subclass(2)
     with pytest.raises(TypeError, match="frozen"):
         dataclasses.dataclass(type("Thawed", (base,), {}))
+    for how in (copy.copy, copy.deepcopy):
+        assert how(Theirs(1, third=4)) == Theirs(1, third=4)
+
+
+def test_a_derived_class_may_have_attributes_of_its_own() -> None:
+    """The standard library means to allow that; with slots it fails in some versions."""
+
+    class Noting(plain(fast_dataclass.dataclass)):  # type: ignore[misc] # a class that is made in the test
+        """With a note beside the fields."""
+
+    one = Noting(1)
+    one.note = "new"
+    assert (one.note, copy.copy(one).note, copy.copy(one)) == ("new", "new", one)
+    del one.note
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        one.first = 2
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        del one.second
 
 
 def test_a_default_is_not_shared() -> None:

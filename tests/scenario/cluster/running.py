@@ -72,7 +72,8 @@ def run(
 def uploads(mirror: Simulator, start: int = 0) -> Counter[str]:
     """How often each blob was uploaded as a whole, by the requests from number ``start`` on."""
     found: Counter[str] = Counter()
+    methods = ("PUT", "POST") if mirror.pushing.whole_posts else ("PUT",)  # else a POST's body is ignored
     for request in mirror.requests[start:]:
-        if request.method in ("PUT", "POST") and "/blobs/uploads/" in request.path and not request.cut:
+        if request.method in methods and "/blobs/uploads/" in request.path and not request.cut:
             found.update(parse_qs(urlsplit(request.target).query).get("digest", ()))
     return found

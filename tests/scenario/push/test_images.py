@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import anyio
+import httpx
 import pytest
 
 import pyskopeo
@@ -76,6 +77,17 @@ async def test_every_kind_of_image(kinds: str, registry: Simulator, tmp_path: Pa
     push.check_there()
 
 
+@pytest.mark.parametrize("size", [300_000, 2_000_000], ids=["small", "streamed"])
+async def test_by_a_client_of_the_caller(size: int, registry: Simulator, tmp_path: Path) -> None:
+    image = build(ImageSpec(layers=(LayerSpec("layer", size=size, compression="none"),)))
+    async with httpx.AsyncClient() as client:
+        push = Push(registry, image, tmp_path, access_for(tmp_path, client=client))
+        await push.run()
+    push.check_there()
+    assert push.asked["PUT upload"] == len(image.blobs)
+    assert push.asked["PATCH upload"] == 0
+
+
 class UntilOpened:
     """The answer comes when an upload is open at ``registry``, or after a while."""
 
@@ -136,6 +148,7 @@ class OnBodies:
 
 POSTS: dict[str, f.Fault] = {
     **{str(status): f.Refuse(status) for status in (307, 400, 403, 404, 405, 413, 429, 500, 503)},
+    "it hangs up": f.Drop(),
     "it has the bytes": f.SetHeaders({"Range": "0-99"}),
     "no Location": f.SetHeaders({"Location": None}),
 }
@@ -145,11 +158,24 @@ POSTS: dict[str, f.Fault] = {
 @pytest.mark.parametrize("name", POSTS)
 async def test_a_post_with_a_blob_that_is_refused_is_no_failure(name: str, push: Push, registry: Simulator) -> None:
     registry.on_upload("POST", OnBodies(POSTS[name]))
-    push.closes = name != "no Location" and not name.isdigit()  # it has opened one, and does not say where
+    push.closes = name == "it has the bytes"  # otherwise it has opened one, and does not say where
     await push.run(jobs=1)
     push.check_there()
     assert push.retries == []
     assert sum(r.length > 0 for r in registry.requests if r.method == "POST") == 1
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_post_whose_bytes_are_kept_in_silence_is_no_failure(registry: Simulator, tmp_path: Path) -> None:
+    """What is sent by PUT comes after them then, and is not what it should be."""
+    image = build(ImageSpec(layers=(LayerSpec("small", size=900),)))
+    push = Push(registry, image, tmp_path, access_for(tmp_path))
+    registry.on_upload("PUT", f.Refuse(400), times=1)
+    await push.run(jobs=1)
+    push.check_there()
+    assert push.retries == []
+    assert push.asked["DELETE upload"] == 1
+    assert push.asked["POST upload"] == len(image.blobs) + 1
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])

@@ -12,7 +12,7 @@ from tests.scenario.push.images import IMAGE, LARGE_IMAGE, PASSWORD, SMALL, TOTA
 from tests.support import faults as f
 from tests.support.access import access_for
 from tests.support.exchange import Request, Response
-from tests.support.images import build
+from tests.support.images import ImageSpec, LayerSpec, build
 from tests.support.publishing import Push
 from tests.support.simulator import BearerGate, Pushing, Simulator
 from tests.support.token_server import TokenRules, TokenServer
@@ -144,3 +144,57 @@ async def test_a_registry_that_fails_at_mounts(registry: Simulator, tmp_path: Pa
     push.check_there()
     assert set(push.placements.values()) == {"written"}
     assert push.retries == []
+
+
+# --- from the repository itself ---
+
+MANY = build(ImageSpec(layers=tuple(LayerSpec(f"layer-{n}", size=200) for n in range(30))))
+
+
+@pytest.fixture
+def many(registry: Simulator, tmp_path: Path) -> Push:
+    return Push(registry, MANY, tmp_path, access_for(tmp_path))
+
+
+async def test_after_many_absent_blobs_one_request_asks_and_opens_the_upload(many: Push, registry: Simulator) -> None:
+    await many.run(jobs=1)
+    many.check_there()
+    assert many.asked["HEAD blob"] == 16
+    # One more, which mounts a blob that is known to be there: so the registry does that.
+    assert many.asked["POST upload"] == len(MANY.blobs) + 1
+    assert many.asked["DELETE upload"] == 0
+    assert set(many.placements.values()) == {"written"}
+
+
+async def test_a_blob_that_is_there_after_many_absent_ones(many: Push, registry: Simulator) -> None:
+    """It is asked for by HEAD again then."""
+    *_, present = sorted(MANY.layer_digests(), key=lambda digest: -len(MANY.blobs[digest]))
+    registry.store.add_blob("test/image", present, MANY.blobs[present])
+    await many.run(jobs=1)
+    many.check_there()
+    assert many.placements[present] == "present"
+    assert many.sent == sum(map(len, MANY.blobs.values())) - len(MANY.blobs[present])
+
+
+@pytest.mark.parametrize("fault", [None, f.Refuse(400), f.Refuse(404), f.Refuse(500)], ids=["202", "400", "404", "500"])
+async def test_a_registry_that_mounts_nothing_is_asked_by_head(fault: f.Fault | None, tmp_path: Path) -> None:
+    with Simulator(pushing=Pushing(mounts=False)) as registry:
+        push = Push(registry, MANY, tmp_path, access_for(tmp_path))
+        if fault is not None:
+            push.closes = False  # the simulator has opened an upload, and then says that it has not
+            registry.on_upload("POST", OnMounts(fault))
+        await push.run(jobs=1)
+        push.check_there()
+        assert push.asked["HEAD blob"] == len(MANY.blobs)
+        assert sum("mount" in request.query for request in registry.requests) == 1
+        assert push.asked["POST upload"] == len(MANY.blobs) + (fault is not None)
+
+
+async def test_no_other_token_is_requested_for_the_own_repository(token_server: TokenServer, tmp_path: Path) -> None:
+    before = len(token_server.requests)
+    with Simulator(gate=BearerGate(token_server.realm, token_server.accepts)) as registry:
+        push = Push(registry, MANY, tmp_path, access_for(tmp_path, credentials=PASSWORD))
+        await push.run(jobs=1)
+        push.check_there()
+        assert push.asked["HEAD blob"] < len(MANY.blobs)
+    assert len(token_server.requests) == before + 1

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from pyskopeo.http.authorities import check_default_file, load_directory, load_file
+from pyskopeo.http.client_context import completed, is_complete
+from pyskopeo.http.tls import Trust
 from tests.support.tls import Authority
 
 BROKEN = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
@@ -140,3 +142,24 @@ def test_a_default_file_that_openssl_has_read_is_not_read_again(
     context.load_verify_locations(authority.path)
     monkeypatch.setattr("pyskopeo.http.authorities.load_file", pytest.fail)
     check_default_file(context, authority.path, pytest.fail)
+
+
+def test_all_of_a_broken_file_is_loaded_later(
+    authority: Authority, second: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How many authorities there are from elsewhere by then, as that of one registry, says nothing about the file."""
+    path = tmp_path / "all.crt"
+    path.write_bytes(BROKEN + second.path.read_bytes())
+    (tmp_path / "00000000.0").write_bytes(BROKEN)
+    monkeypatch.setenv("SSL_CERT_FILE", str(path))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    third = Authority.create(tmp_path / "third", "Third CA")
+    warnings = list[str]()
+    context = Trust(authority_file=path).default_context(warnings.append, defer=True)
+    assert not is_complete(context)
+    for own in (authority, third):
+        load_file(context, own.path, pytest.fail)
+    assert warnings == []
+    completed(context)
+    assert names(context) == {"Test CA", "Second CA", "Third CA"}
+    assert warnings == [f"certificate file {path} is used in part: 1 of its 2 certificates cannot be read"]

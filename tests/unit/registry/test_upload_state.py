@@ -20,6 +20,7 @@ from pyskopeo.registry.upload_state import MAX_EXPIRED_TOKENS, PROGRESS, Step, U
 MIB = 1024 * 1024
 SIZE = 100 * MIB
 NEW = UploadState(SIZE, retries=2)
+MIDDLING = UploadState(2 * MIB, retries=2)
 
 
 def refusal(status: int) -> RegistryError:
@@ -42,6 +43,12 @@ def refusal(status: int) -> RegistryError:
         (refusal(404), False, NEW, Step.RAISE, False),
         (refusal(416), True, NEW, Step.PAUSE, False),
         (refusal(416), False, NEW, Step.RAISE, False),
+        # It takes no PUT with a streamed body.
+        (refusal(405), True, MIDDLING, Step.CONTINUE, True),
+        (refusal(307), True, MIDDLING, Step.CONTINUE, True),
+        (refusal(405), True, replace(MIDDLING, separate=True), Step.RAISE, False),
+        (refusal(405), True, replace(MIDDLING, size=MIB), Step.RAISE, False),
+        (refusal(405), True, NEW, Step.RAISE, False),
         # What went on at an offset that the registry gave may be wrong there.
         (refusal(400), True, NEW, Step.RAISE, False),
         (refusal(400), True, replace(NEW, resumed=True), Step.PAUSE, True),
@@ -49,6 +56,9 @@ def refusal(status: int) -> RegistryError:
         (refusal(422), True, replace(NEW, disputed=True), Step.PAUSE, True),
         (refusal(400), True, replace(NEW, disputed=True), Step.PAUSE, True),
         (refusal(403), True, replace(NEW, disputed=True), Step.RAISE, False),
+        # So may what follows the bytes of a POST.
+        (refusal(400), True, replace(NEW, posted=True, failures=2), Step.CONTINUE, True),
+        (refusal(403), True, replace(NEW, posted=True), Step.RAISE, False),
         (ConnectionFailed("x", temporary=False), True, replace(NEW, broken=True), Step.PAUSE, True),
         (ConnectionFailed("x"), True, replace(NEW, failures=2), Step.RAISE, False),
         (TokenExpired("x"), True, replace(NEW, failures=2), Step.REPEAT, False),
