@@ -102,7 +102,8 @@ class _View:
         if isinstance(result, PyskopeoError):
             self.exit_code = self.exit_code or result.exit_code
             self._failed += 1
-            log("error", str(result))
+            known = source.image_name in str(result)  # an error of the destination does not say which image it is about
+            log("error", str(result) if known else f"{source.image_name}: {result}")
             if self._options.json:
                 _print_line({"source": source.image_name, "destination": destination.image_name, "error": str(result)})
         elif self._options.json:

@@ -84,6 +84,13 @@ def test_without_a_single_one_there_is_no_table(tmp_path: Path) -> None:
     assert [f"none{number}:a" in line for number, line in enumerate(done.lines)] == [True] * 3
 
 
+def test_an_error_of_the_destination_says_which_image_it_is_about(tmp_path: Path) -> None:
+    names = [f"oci:{write_layout(IMAGES[number], tmp_path / str(number), tag='a')}:a" for number in range(2)]
+    done = pyskopeo_here(*PLAN, "--retry-times=0", *names, "docker://127.0.0.1:1/team/app")
+    assert (done.code, done.stdout) == (1, b"")
+    assert [f"{name}: 127.0.0.1:1: " in line for name, line in zip(names, done.lines, strict=True)] == [True, True]
+
+
 def test_names_are_kept_where_that_is_asked_for(tmp_path: Path) -> None:
     with Simulator(IMAGES[0]) as registry:
         names = add_images(registry)[:2]
