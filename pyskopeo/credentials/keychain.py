@@ -192,12 +192,11 @@ class Keychain:
         return locations(self.environ, self.home, os.getuid(), sys.platform)
 
     async def _read(self, path: Path) -> AuthFile | None:
-        from anyio import to_thread
-
+        from ..streams.cancellation import run_in_thread
         from .authfile_io import exposure, read
 
         try:
-            content, mode = await to_thread.run_sync(read, path)
+            content, mode = await run_in_thread(partial(read, path))
         except (FileNotFoundError, NotADirectoryError):
             # skopeo does not warn in either case, but a file that the user named should exist.
             if self.authfile is not None:

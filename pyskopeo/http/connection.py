@@ -89,21 +89,23 @@ class Connection:
         self, now: float, sent: float, begun: float, timeout: float | None, stall_timeout: float | None
     ) -> None:
         """Receive more of a head, until the first of its time limits."""
-        limits: list[tuple[float, str, str]] = []
-        if timeout is not None:
-            limits.append((sent + timeout, f"no answer for {timeout:g} s", "--response-timeout"))
+        deadlines = [] if timeout is None else [(sent + timeout, 0)]
         if stall_timeout is not None and self.received:
-            limits.append((begun + stall_timeout, f"no complete answer for {stall_timeout:g} s", "--stall-timeout"))
+            deadlines.append((begun + stall_timeout, 1))
         if stall_timeout is not None and self._interim > _PATIENT_INTERIM:
-            reason = f"{self._interim} interim answers and no other for {stall_timeout:g} s"
-            limits.append((self._first_interim + stall_timeout, reason, "--stall-timeout"))
-        deadline, *reasons = min(limits, default=(math.inf, "", ""))
-        if deadline <= now:
-            raise TooSlow(*reasons)
+            deadlines.append((self._first_interim + stall_timeout, 2))
+        deadline, which = min(deadlines, default=(math.inf, 0))
         try:
-            count = self.receive(deadline - now if limits else None)
+            if deadline <= now:
+                raise TimeoutError
+            count = self.receive(deadline - now if deadlines else None)
         except TimeoutError:
-            raise TooSlow(*reasons) from None
+            reason, flag = (
+                (f"no answer for {timeout or 0:g} s", "--response-timeout"),
+                (f"no complete answer for {stall_timeout or 0:g} s", "--stall-timeout"),
+                (f"{self._interim} interim answers and no other for {stall_timeout or 0:g} s", "--stall-timeout"),
+            )[which]
+            raise TooSlow(reason, flag) from None
         if not count:
             within = "within its head" if self.received or self._interim else "before an answer came"
             raise ConnectionError(f"the connection was closed {within}")

@@ -123,9 +123,9 @@ class ConnectionPool:
         """Return an idle connection that is still open, None if there is none; close those that are not."""
         while True:
             with self._lock:
-                if not self._idle[route]:
+                if not (idle := self._idle[route]):
                     return None
-                connection, since = self._idle[route].pop()
+                connection, since = idle.pop()
             if time.monotonic() - since < _IDLE_SECONDS and _is_open(connection):
                 return connection
             connection.close()

@@ -12,9 +12,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol, cast
 
 from ..errors import ConnectionFailed
+from .headers import Headers
 from .httpx_import import httpx
 from .loop_bridge import run_in_loop
-from .messages import Headers, Request, Response, SendRequest
+from .messages import Request, Response, SendRequest
 from .request_body import RequestBody
 
 if TYPE_CHECKING:

@@ -19,8 +19,6 @@ def run_in_loop(work: Callable[[], Awaitable[T]]) -> T:
     It is cancelled when the thread's work is; this raises `Cancelled` then, and otherwise what ``work`` raises. A
     cancellation of the task that waits for the thread does not reach the coroutine by itself on every event loop.
     """
-    from anyio import from_thread  # has to do with a request's body alone, and is a large module
-
     cancellation, scopes = Cancellation.current(), list[anyio.CancelScope]()
 
     async def scoped() -> T:
@@ -35,7 +33,22 @@ def run_in_loop(work: Callable[[], Awaitable[T]]) -> T:
             scope.cancel()
 
     with cancellation.on_cancel(cancel):
-        return from_thread.run(scoped)
+        if cancellation.loop is None:
+            from anyio import from_thread  # a large module
+
+            return from_thread.run(scoped)
+        from asyncio import run_coroutine_threadsafe
+
+        return run_coroutine_threadsafe(scoped(), cancellation.loop).result()
+
+
+def call_in_loop(work: Callable[[], T]) -> T:
+    """Call a function in the event loop, from a worker thread; otherwise as `run_in_loop`."""
+
+    async def call() -> T:
+        return work()
+
+    return run_in_loop(call)
 
 
 async def run_with_grace(work: Callable[[], Awaitable[T]], seconds: float) -> T:

@@ -5,12 +5,12 @@ The names are those of httpx, whose values are made of these only where httpx se
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
-from itertools import chain
-from typing import TYPE_CHECKING, Protocol, Self, TypeAlias
+from collections.abc import Awaitable, Callable, Collection
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from ..fast_dataclass import dataclass
 from ..streams.pump import MemoryReader
+from .headers import Headers
 from .streamed_body import StreamedBody
 
 if TYPE_CHECKING:
@@ -31,19 +31,26 @@ class Route:
     reach: Locality | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class Request:
     """A request to send. ``target`` is the path with the query; ``headers`` are complete, with ``Host``.
 
     ``timeouts`` are for its response; None are the connector's ``response_timeout`` and ``stall_timeout``.
     """
 
-    method: str
-    route: Route
-    target: str
-    headers: Collection[tuple[str, str]]
-    body: bytes | StreamedBody = b""
-    timeouts: ResponseTimeouts | None = None
+    __slots__ = ("body", "headers", "method", "route", "target", "timeouts")
+
+    def __init__(
+        self,
+        method: str,
+        route: Route,
+        target: str,
+        headers: Collection[tuple[str, str]],
+        body: bytes | StreamedBody = b"",
+        *,
+        timeouts: ResponseTimeouts | None = None,
+    ) -> None:
+        self.method, self.route, self.target, self.headers = method, route, target, headers
+        self.body, self.timeouts = body, timeouts
 
     @property
     def url(self) -> str:
@@ -54,51 +61,6 @@ class Request:
     def body_incomplete(self) -> bool:
         """Whether the body has not been sent completely."""
         return isinstance(self.body, StreamedBody) and not self.body.complete
-
-
-class Headers(Mapping[str, str]):
-    """The header fields of a response; names are compared without regard to case.
-
-    As a mapping it has the values of each name, joined by commas (RFC 9110 section 5.3). Names are in lower case when
-    it is iterated over. Text is ASCII, otherwise UTF-8 if all values are, otherwise ISO 8859-1.
-    """
-
-    __slots__ = ("_encoding", "_values")
-
-    def __init__(self, fields: Iterable[tuple[bytes, bytes]] = ()) -> None:
-        self._values: dict[bytes, list[bytes]] = {}
-        for name, value in fields:
-            self._values.setdefault(name.lower(), []).append(value)
-        self._encoding = ""
-
-    @classmethod
-    def of(cls, fields: Mapping[str, str] | Iterable[tuple[str, str]]) -> Self:
-        """Return header fields that are given as text."""
-        pairs = fields.items() if isinstance(fields, Mapping) else fields
-        return cls((name.encode("ascii"), value.encode()) for name, value in pairs)
-
-    def get_list(self, name: str) -> list[str]:
-        """Return the values of all fields with a name, in order."""
-        return [self._text(value) for value in self._values.get(_key(name), ())]
-
-    def __getitem__(self, name: str) -> str:
-        return ", ".join(map(self._text, self._values[_key(name)]))
-
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and _key(name) in self._values
-
-    def __iter__(self) -> Iterator[str]:
-        return (name.decode("ascii") for name in self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def _text(self, value: bytes) -> str:
-        if value.isascii():
-            return value.decode("ascii")
-        if not self._encoding:
-            self._encoding = "utf-8" if all(map(_is_utf8, chain(*self._values.values()))) else "iso-8859-1"
-        return value.decode(self._encoding)
 
 
 class Body(Protocol):
@@ -182,15 +144,3 @@ class Response:
 
 SendRequest: TypeAlias = Callable[[Request], Awaitable[Response]]
 """Sends a request and returns its response; raises `NetworkError`."""
-
-
-def _key(name: str) -> bytes:
-    return name.lower().encode("ascii", "replace")
-
-
-def _is_utf8(value: bytes) -> bool:
-    try:
-        value.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True

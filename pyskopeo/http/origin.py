@@ -15,6 +15,8 @@ from ..fast_dataclass import dataclass
 _PORTS = {"http": 80, "https": 443}
 # The beginning of a URL whose origin can be parsed without its path: scheme, a plain host name, port.
 _PLAIN = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]+)?(?=/)", re.ASCII)
+# A URL without user, query and fragment.
+_NOTHING_TO_HIDE = re.compile(r"https?://[A-Za-z0-9.:-]+/[!$-;=@-~]*")
 # Query parameters of the distribution specification and of its token servers, which hold no secret.
 HARMLESS_PARAMETERS = frozenset({"digest", "from", "last", "mount", "n", "scope", "service"})
 
@@ -102,6 +104,8 @@ def redact_url(url: str) -> str:
     A query may hold the signature of a presigned URL, or the state of an upload. Parameters that are known to
     hold no secret are kept.
     """
+    if _NOTHING_TO_HIDE.fullmatch(url):
+        return url
     try:
         parts = urlsplit(url)
     except ValueError:

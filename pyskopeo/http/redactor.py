@@ -40,6 +40,10 @@ _ESCAPE = re.compile(r"[%&\\]")
 _BACKSLASH_ESCAPE = r"\\(?:u([0-9A-Fa-f]{4})|u\{([0-9A-Fa-f]{1,6})\}|x([0-9A-Fa-f]{2})|([0-3][0-7]{2})|(.))"
 _WORD = re.compile(r"\S*[%&\\]\S*")
 _HIDDEN = "***"
+# How many of its beginnings are kept though there are fewer values.
+_MAX_BEGINNINGS = 1024
+# Of most requests; with the names of the registry and of the repository. Compiled by `re` at the first use.
+_PLAIN_URL = r"https?://([^/]*)/v2/(.*)/(?:blobs|manifests)/sha256:[0-9a-f]{64}"
 
 
 class Redactor:
@@ -54,27 +58,36 @@ class Redactor:
         self._secrets: set[str] = set()
         self._spellings: list[str] | None = []
         self._query_values: dict[str, None] = {}
+        # What the spellings and the query values begin with; None if that is to be determined again.
+        self._beginnings: set[str] | None = set()
 
     def add(self, *secrets: str) -> None:
         """Add secrets to replace."""
         added = {secret for secret in secrets if len(secret) >= _MIN_LENGTH} - self._secrets
         if added:
             self._secrets |= added
-            self._spellings = None
+            self._spellings = self._beginnings = None
 
     def add_url(self, url: str) -> None:
         """Add the long values in the query of a URL from a server, which may be a signature."""
         for name, value in parse_qsl(urlsplit(url).query):
             if len(value) >= _MIN_QUERY_VALUE and name not in _NO_SECRETS:
-                self._query_values |= dict.fromkeys((value, quote(value, safe="")))
-        while len(self._query_values) > _MAX_QUERY_VALUES:
-            del self._query_values[next(iter(self._query_values))]
+                self._add_values(value, quote(value, safe=""))
 
     def add_upload(self, url: str) -> None:
         """Add what allows to write to an upload: long values in the query of its URL, and at the end of its path."""
         words = urlsplit(url).path.partition("uploads/")[2].split("/")
-        self._query_values |= dict.fromkeys(word for word in words if len(word) >= _MIN_QUERY_VALUE)
+        self._add_values(*(word for word in words if len(word) >= _MIN_QUERY_VALUE))
         self.add_url(url)
+
+    def _add_values(self, *values: str) -> None:
+        self._query_values |= dict.fromkeys(values)
+        while len(self._query_values) > _MAX_QUERY_VALUES:
+            del self._query_values[next(iter(self._query_values))]
+        if self._beginnings is not None:
+            self._beginnings.update(value[:_MIN_LENGTH] for value in values)
+            if len(self._beginnings) > _MAX_BEGINNINGS:  # many are those of values that were dropped
+                self._beginnings = None
 
     def redact(self, text: str) -> str:
         """Return ``text`` without the secrets."""
@@ -82,8 +95,13 @@ class Redactor:
             return text
         from .wrapped_text import has_bytes, has_numbers, unwrap  # loaded only where there is something to hide
 
-        found, wrapped = self._suspects(text), self._suspects(unwrap(text))
-        if found or wrapped or has_bytes(text) or has_numbers(text):
+        found = self._suspects(text)
+        if not found and self._is_plain_url(text):
+            return text
+        unwrapped = unwrap(text)
+        wrapped = found if unwrapped == text else self._suspects(unwrapped)
+        marked = self._with_marks(text)
+        if found or wrapped or has_bytes(marked) or has_numbers(marked):
             text = self._hide_all(text, found, wrapped)
         if _ESCAPE.search(text):
             text = _WORD.sub(lambda word: _HIDDEN if self._is_in(_unescaped(word[0])) else word[0], text)
@@ -95,9 +113,7 @@ class Redactor:
 
         text = hide_wrapped(text, self._with_names(wrapped), _HIDDEN)
         text = _hide(text, self._with_names(found))
-        # Names are marked by control characters, which are in no message.
-        for number, name in enumerate(self._kept):
-            text = text.replace(name, f"\x00{number}\x00")
+        text = self._with_marks(text)
         # Before the others, which would hide the first piece alone.
         text = hide_wrapped(text, wrapped, _HIDDEN)
         text = hide_bytes(text, (digits for secret in self._secrets for digits in _hexadecimal(secret)), _HIDDEN)
@@ -107,12 +123,20 @@ class Redactor:
             text = text.replace(f"\x00{number}\x00", name)
         return text
 
+    def _with_marks(self, text: str) -> str:
+        """Return ``text`` with marks in place of the names: control characters, which are in no message."""
+        for number, name in enumerate(self._kept):
+            text = text.replace(name, f"\x00{number}\x00")
+        return text
+
     def _with_names(self, spellings: list[str]) -> list[str]:
         return [spelling for spelling in spellings if any(name in spelling for name in self._kept)]
 
     def redact_event(self, event: Event) -> Event:
         """Return an event without the secrets."""
         changed: dict[str, Any] = {}
+        if not self._secrets and not self._query_values:
+            return event
         for name in event.__match_args__:
             text = getattr(event, name)
             if isinstance(text, str) and (clean := self.redact(text)) != text:
@@ -136,9 +160,18 @@ class Redactor:
         if self._spellings is None:
             found = {spelling for secret in self._secrets for spelling in _spellings(secret)}
             self._spellings = sorted(found, key=len, reverse=True)
+        if self._beginnings is None:
+            self._beginnings = {one[:_MIN_LENGTH] for one in (*self._spellings, *self._query_values)}
         beginnings = {text[at : at + _MIN_LENGTH] for at in range(len(text) - _MIN_LENGTH + 1)}
+        if beginnings.isdisjoint(self._beginnings):
+            return []
         suspects = [one for one in (*self._spellings, *self._query_values) if one[:_MIN_LENGTH] in beginnings]
         return sorted(suspects, key=len, reverse=True)
+
+    def _is_plain_url(self, text: str) -> bool:
+        """Return whether ``text`` is the URL of content by its digest, in which nothing is divided or encoded."""
+        found = re.fullmatch(_PLAIN_URL, text)
+        return found is not None and all(name in self._kept for name in found.groups())
 
     def _is_in(self, candidates: tuple[str, ...]) -> bool:
         return any(secret in text for secret in (*self._secrets, *self._query_values) for text in candidates)

@@ -7,9 +7,9 @@ programs would divide in different places is refused: it could hide another resp
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 from ..fast_dataclass import dataclass
+from .headers import Headers
 
 # Go ignores more than one space before the status. The reason phrase may be missing, with its space.
 _STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) +([1-9][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?")
@@ -17,6 +17,11 @@ _STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) +([1-9][0-9]{2})(?: ([\t\x20-\x7e\x
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z][!#$%&'*+\-.^_`|~0-9A-Za-z \t]*")
 _VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 _LENGTH = re.compile(rb"[0-9]{1,18}")
+# Most heads: lines that end with CR and LF, names without spaces, no line that continues another.
+_PLAIN_HEAD = re.compile(
+    rb"HTTP/1\.([0-9]) +([1-9][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?\r\n"
+    rb"((?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n)*)\r\n"
+)
 # These decide where the body ends, so they have to be written as all programs read them.
 _FRAMING_FIELDS = frozenset({b"content-length", b"transfer-encoding"})
 _SWITCHING_PROTOCOLS = 101
@@ -35,14 +40,14 @@ class InvalidResponse(Exception):
         self.final = final
 
 
-@dataclass(frozen=True, slots=True)
 class ResponseHead:
     """A status line and its header fields; ``minor`` is the minor version of HTTP/1."""
 
-    status: int
-    reason: str
-    minor: int
-    fields: list[tuple[bytes, bytes]]
+    __slots__ = ("fields", "headers", "minor", "reason", "status")
+
+    def __init__(self, status: int, reason: str, minor: int, fields: list[tuple[bytes, bytes]]) -> None:
+        self.status, self.reason, self.minor, self.fields = status, reason, minor, fields
+        self.headers = Headers(fields)
 
     @property
     def interim(self) -> bool:
@@ -52,15 +57,11 @@ class ResponseHead:
     @property
     def is_redirect(self) -> bool:
         """Whether it names another URL for the request."""
-        return self.status in REDIRECTS and bool(self.header("location"))
-
-    def values(self, name: bytes) -> Iterator[bytes]:
-        """Return the values of all fields with a ``name`` in lower case."""
-        return (value for key, value in self.fields if key.lower() == name)
+        return self.status in REDIRECTS and any(self.headers.raw(b"location"))
 
     def header(self, name: str) -> str:
         """Return the values of a header, joined by commas; empty if there is none."""
-        return b", ".join(self.values(name.lower().encode("ascii"))).decode("latin-1")
+        return b", ".join(self.headers.raw(name.lower().encode("ascii"))).decode("latin-1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +83,28 @@ def head_size(data: bytes | bytearray, searched: int = 0) -> int:
     The first ``searched`` bytes have been searched before. Lines end with LF; a CR before it is optional.
     """
     start = max(0, searched - 2)
-    ends = ((data.find(end, start), len(end)) for end in (b"\n\r\n", b"\n\n"))
-    return min((found + size for found, size in ends if found >= 0), default=0)
+    with_cr = data.find(b"\n\r\n", start)
+    without = data.find(b"\n\n", start) if with_cr < 0 else data.find(b"\n\n", start, with_cr + 1)
+    if without >= 0:
+        return without + 2
+    return with_cr + 3 if with_cr >= 0 else 0
 
 
 def parse_head(data: bytes) -> ResponseHead:
     """Parse a head with its empty line, as found by `head_size`; raises `InvalidResponse`."""
-    lines = [line.removesuffix(b"\r") for line in data.split(b"\n")[:-2]]
-    match = _STATUS_LINE.fullmatch(lines[0])
-    if match is None:
-        raise InvalidResponse(f"it begins with {_shown(lines[0])}")
-    minor, status, reason = match.groups()
-    return ResponseHead(int(status), (reason or b"").strip().decode("latin-1"), int(minor), _parse_fields(lines[1:]))
+    plain = _PLAIN_HEAD.fullmatch(data)
+    if plain is not None:
+        minor, status, reason, block = plain.groups()
+        parts = [line.partition(b":") for line in block.split(b"\r\n")[:-1]]
+        fields = [(name, value.strip(b" \t")) for name, _, value in parts]
+    else:
+        lines = [line.removesuffix(b"\r") for line in data.split(b"\n")[:-2]]
+        match = _STATUS_LINE.fullmatch(lines[0])
+        if match is None:
+            raise InvalidResponse(f"it begins with {_shown(lines[0])}")
+        minor, status, reason = match.groups()
+        fields = _parse_fields(lines[1:])
+    return ResponseHead(int(status), (reason or b"").strip().decode("latin-1"), int(minor), fields)
 
 
 def _parse_fields(lines: list[bytes]) -> list[tuple[bytes, bytes]]:
@@ -139,18 +150,21 @@ def framing(head: ResponseHead, method: str) -> Framing:
 
 
 def _content_length(head: ResponseHead) -> int | None:
-    values = [part.strip(b" \t") for value in head.values(b"content-length") for part in value.split(b",")]
+    stated = head.headers.raw(b"content-length")
+    if not stated:
+        return None
+    values = [part.strip(b" \t") for value in stated for part in value.split(b",")]
     wrong = next((value for value in values if not _LENGTH.fullmatch(value)), None)
     if wrong is not None:
         raise InvalidResponse(f"the Content-Length {_shown(wrong)}")
     lengths = {int(value) for value in values}
     if len(lengths) > 1:
         raise InvalidResponse(f"several values of Content-Length: {', '.join(map(str, sorted(lengths)))[:100]}")
-    return lengths.pop() if lengths else None
+    return lengths.pop()
 
 
 def _is_chunked(head: ResponseHead) -> bool:
-    codings = list(head.values(b"transfer-encoding"))
+    codings = head.headers.raw(b"transfer-encoding")
     if not codings or [coding.lower() for coding in codings] == [b"identity"]:  # which curl reads as none
         return False
     if len(codings) > 1 or codings[0].lower() != b"chunked":
@@ -159,7 +173,10 @@ def _is_chunked(head: ResponseHead) -> bool:
 
 
 def _is_persistent(head: ResponseHead) -> bool:
-    tokens = {token.strip().lower() for value in head.values(b"connection") for token in value.split(b",")}
+    stated = head.headers.raw(b"connection")
+    if not stated:
+        return head.minor > 0
+    tokens = {token.strip().lower() for value in stated for token in value.split(b",")}
     return b"close" not in tokens and (head.minor > 0 or b"keep-alive" in tokens)
 
 

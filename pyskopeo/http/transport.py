@@ -13,7 +13,7 @@ from ..streams.cancellation import run_in_thread
 from .connect import Connector
 from .connection_pool import ConnectionPool, ResponseReader
 from .exchange import Exchange
-from .messages import Body, Headers, HeldBody, Request, Response, Route
+from .messages import Body, HeldBody, Request, Response, Route
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -55,7 +55,7 @@ class HTTPTransport:
         body: Body = _UnreadBody(self, request.route, exchange) if content is None else HeldBody(content)
         return Response(
             exchange.head.status,
-            Headers(exchange.head.fields),
+            exchange.head.headers,
             body,
             peer=exchange.peer or "",
             time_limits=self._time_limits,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import cache
 from typing import TYPE_CHECKING
 
 from ..fast_dataclass import replace
@@ -54,6 +55,7 @@ def connector_for(reference: Reference, access: Access) -> Connector:
                 contexts[own] = access.trust.context(reference.registry, client=own, warn=warn, defer=True)
             return contexts[own]
 
+    @cache
     def proxy(origin: Origin) -> str | None:
         return network.proxies.for_url(origin.scheme, origin.host, origin.port)
 

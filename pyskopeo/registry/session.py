@@ -74,6 +74,7 @@ class Session:
         self._send_request = send
         self._access = access
         self._scheme = ""
+        self._origin = Origin.of(f"https://{reference.api_host}")
         self.pings = pings or Pings()
         self._peer = ""
         self.fastest = math.inf
@@ -101,7 +102,7 @@ class Session:
     @property
     def origin(self) -> Origin:
         """The registry's own origin, with https before the scheme is known."""
-        return Origin.of(f"{self._scheme or 'https'}://{self._reference.api_host}")
+        return self._origin
 
     async def retry(self, once: Callable[[], Awaitable[T]], what: str, *, last: bool = False) -> T:
         """Run ``once`` with this access's retry policy; ``what`` names it in events.
@@ -139,7 +140,7 @@ class Session:
         status, note, next_step = response.status_code, "", ""
         if status in (401, 403):
             origin = Origin.of(response.url)
-            if not got_credentials and origin != self.origin:
+            if not got_credentials and origin != self._origin:
                 note = f", answered by {origin.netloc}"
             elif self._authorizer.sends_given_token:
                 note = ", tried the given registry token"
@@ -184,10 +185,11 @@ class Session:
             network.check_online(f"{method} {path} at {self._reference.registry}")
         if not self._scheme:
             self._scheme = await self.pings.scheme(self._reference.api_host, self._access.trust, self._get)
+            self._origin = Origin.of(f"{self._scheme}://{self._reference.api_host}")
         scope = f"{self._scope} {extra_scope}".strip() if extra_scope else self._scope
 
         async def send(url: str) -> Response:
-            if Origin.of(url) == self.origin:
+            if Origin.of(url) == self._origin:
                 return await self._send_authorized(method, url, headers, content, scope)
             return await self.send_elsewhere(method, url, headers, content)
 
@@ -201,7 +203,7 @@ class Session:
         A 401 raises `TokenExpired` if there is another ``Authorization`` to try.
         """
         with self.redactor.redacted_errors():
-            if Origin.of(url) == self.origin:
+            if Origin.of(url) == self._origin:
                 return await self._send_authorized(method, url, headers, body, self._scope)
             return await self.send_elsewhere(method, url, headers, body)
 
@@ -311,7 +313,7 @@ class Session:
             self.fastest = min(self.fastest, took) if status else self.fastest
             self.report(Requested(method, redact_url(url), status, round(took, 3)))
         response.url = url
-        if (quotas := self._access.network.retry.quotas) is not None and Origin.of(url) == self.origin:
+        if (quotas := self._access.network.retry.quotas) is not None and Origin.of(url) == self._origin:
             quotas.note(self._reference.registry, status, response.headers)
         self._warnings.report_new(response)
         return response

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from ..access import Access, Network
     from ..config.registries import Endpoint
     from ..credentials.authfile import Credentials
-    from ..http.messages import Headers, Request, Response, SendRequest
+    from ..http.headers import Headers
+    from ..http.messages import Request, Response, SendRequest
     from ..http.tls import Trust
     from ..model.events import Event
     from .mirrors import Endpoints

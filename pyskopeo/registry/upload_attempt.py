@@ -13,10 +13,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
-from anyio import from_thread
 
 from ..errors import InvalidContent, NetworkError, PyskopeoError
-from ..http.loop_bridge import run_in_loop
+from ..http.loop_bridge import call_in_loop, run_in_loop
 from ..http.request_body import RequestBody
 from .response_checks import read_error
 from .streamed_request import StreamedRequest
@@ -101,7 +100,7 @@ class UploadAttempt:
                 if self._request is None:
                     if not self._upload.location:
                         run_in_loop(self._open)
-                    self._request = from_thread.run_sync(self._send)
+                    self._request = call_in_loop(self._send)
                 self._upload.sending(self._upload.state.offset + self._request.sent + len(buffer))
                 buffer = self._request.write(buffer)
                 if self._request.full and self._upload.state.chunk_size is not None:

@@ -13,7 +13,11 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
+from .worker_threads import run_in_worker, running_loop
+
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
     from anyio import CapacityLimiter
 
 T = TypeVar("T")
@@ -29,12 +33,14 @@ class Cancellation:
     """The cancellation state of one blocking function that runs in a worker thread.
 
     `cancel` is called in the event loop's thread, every other method in the worker thread. ``begun`` tells whether
-    `run` has called the function, ``cancelled`` whether `cancel` was called.
+    `run` has called the function, ``ended`` whether its thread is done with it, ``cancelled`` whether `cancel` was
+    called. ``loop`` is the event loop of asyncio that waits for it, None if another does.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, loop: AbstractEventLoop | None = None) -> None:
+        self.loop = loop
         self._lock = threading.Lock()
-        self.begun = self.cancelled = False
+        self.begun = self.ended = self.cancelled = False
         # One for each `on_cancel` context that is active, the innermost last.
         self._callbacks: list[Callable[[], None]] = []
 
@@ -119,9 +125,10 @@ async def run_in_thread(
     begins. With ``discard`` the thread is abandoned instead, for work that cannot always be woken up: if it returns a
     result after that, ``discard`` is called with the result, to close it. Raises whatever ``work`` raises.
     """
-    from anyio import CancelScope, get_cancelled_exc_class, sleep, to_thread
+    import anyio.to_thread
 
-    cancellation, ended = Cancellation(), threading.Event()
+    loop = running_loop()
+    cancellation = Cancellation(loop)
     unclaimed: list[T] = []
 
     def thread() -> T:
@@ -133,18 +140,20 @@ async def run_in_thread(
                     _discard(unclaimed, discard)
             return result
         finally:
-            ended.set()
+            cancellation.ended = True
 
     try:
-        return await to_thread.run_sync(thread, abandon_on_cancel=True, limiter=limiter)
-    except get_cancelled_exc_class():
+        if loop is not None:
+            return await run_in_worker(loop, thread, limiter)
+        return await anyio.to_thread.run_sync(thread, abandon_on_cancel=True, limiter=limiter)
+    except anyio.get_cancelled_exc_class():
         cancellation.cancel()
         if discard is not None:
             _discard(unclaimed, discard)
         elif cancellation.begun:
-            with CancelScope(shield=True):
-                while not ended.is_set():  # noqa: ASYNC110 - an abandoned thread cannot set an anyio event
-                    await sleep(_POLL)
+            with anyio.CancelScope(shield=True):
+                while not cancellation.ended:  # noqa: ASYNC110 - an abandoned thread cannot set an anyio event
+                    await anyio.sleep(_POLL)
         raise
 
 

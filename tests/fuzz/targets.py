@@ -31,7 +31,8 @@ from pyskopeo.http.connect import Connector, UnixSocket, no_proxy
 from pyskopeo.http.connection import Connection
 from pyskopeo.http.connection_pool import ConnectionPool, ResponseReader
 from pyskopeo.http.error_mapping import ErrorMapping
-from pyskopeo.http.messages import Headers, Request, Response, Route
+from pyskopeo.http.headers import Headers
+from pyskopeo.http.messages import Request, Response, Route
 from pyskopeo.http.origin import Origin, resolve_url
 from pyskopeo.model import mediatype
 from pyskopeo.model.bundle import BundleContents, BundlePart, bundled_name, is_bundled_name

@@ -139,9 +139,10 @@ class HttpServer:
             return len(self._requests) - 1
 
     def completed(self, place: int, request: Request) -> None:
-        """Its body has come."""
+        """Its body has come; nothing, if the test has forgotten the request meanwhile."""
         with self._lock:
-            self._requests[place] = request
+            if place < len(self._requests) and self._requests[place].received == request.received:
+                self._requests[place] = request
 
     def finished(self) -> None:
         """A request was answered, or broken off."""

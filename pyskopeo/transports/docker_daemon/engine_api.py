@@ -89,7 +89,7 @@ class DaemonClient:
         target = f"{self._address.prefix}{version}{path}"
         fields = {"Host": self._address.header, "User-Agent": self._network.user_agent, "Connection": "close"}
         fields.update(headers or {})
-        request = Request(method, Route(ORIGIN), target, tuple(fields.items()), body, timeouts)
+        request = Request(method, Route(ORIGIN), target, tuple(fields.items()), body, timeouts=timeouts)
         send = partial(_send, self._connector(what), request, what)
         # A cancellation does not wait for the thread: it may be resolving a name, which cannot be interrupted.
         return await run_in_thread(send, discard=ResponseReader.close, limiter=self.threads)

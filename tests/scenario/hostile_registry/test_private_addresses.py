@@ -90,12 +90,16 @@ NAMES = {
 }
 
 
+def text(host: str | bytes) -> str:
+    return host if isinstance(host, str) else host.decode()
+
+
 def resolve_names(monkeypatch: pytest.MonkeyPatch) -> None:
     """`NAMES` are at these addresses; all other names are where they are."""
     real = socket.getaddrinfo
 
-    def resolve(host: str, port: int, *more: Any, **named: Any) -> list[Any]:
-        return [entry for name in NAMES.get(host, [host]) for entry in real(name, port, *more, **named)]
+    def resolve(host: str | bytes, port: int, *more: Any, **named: Any) -> list[Any]:
+        return [entry for name in NAMES.get(text(host), [text(host)]) for entry in real(name, port, *more, **named)]
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
 
@@ -259,10 +263,11 @@ async def test_a_name_that_moves_to_this_machine_is_refused(
     place_simulators(monkeypatch, Locality.PRIVATE)
     real, answers = socket.getaddrinfo, ["127.0.0.1", "169.254.169.254"]
 
-    def resolve(host: str, port: int, *more: Any, **named: Any) -> list[Any]:
-        if host == "moving.example.com":
-            host = answers.pop(0) if len(answers) > 1 else answers[0]
-        return list(real(host, port, *more, **named))
+    def resolve(host: str | bytes, port: int, *more: Any, **named: Any) -> list[Any]:
+        name = text(host)
+        if name == "moving.example.com":
+            name = answers.pop(0) if len(answers) > 1 else answers[0]
+        return list(real(name, port, *more, **named))
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     url = f"http://moving.example.com:{elsewhere.port}/storage/{{name}}"
@@ -295,8 +300,8 @@ async def test_a_name_is_looked_up_once(elsewhere: Simulator, monkeypatch: pytes
     answers = [["127.0.0.1"], ["127.0.0.2"]]
     real, asked = socket.getaddrinfo, []
 
-    def resolve(host: str, port: int, *more: Any) -> list[Any]:
-        asked.append(host)
+    def resolve(host: str | bytes, port: int, *more: Any) -> list[Any]:
+        asked.append(text(host))
         return [entry for address in answers.pop(0) for entry in real(address, port, *more)]
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from pyskopeo.errors import UnsafeAddress
-from pyskopeo.http.connect import ConnectAttempt, check_literal_address
+from pyskopeo.http.connect import ConnectAttempt, _encoded, check_literal_address
 from pyskopeo.http.locality import Locality
 from pyskopeo.http.origin import Origin
 from pyskopeo.streams.cancellation import Cancellation, Cancelled, check_cancelled
@@ -103,3 +103,15 @@ def test_an_attempt_that_comes_too_late_is_not_begun(line: Line) -> None:
 
     cancelled_within(work)
     assert line.is_open
+
+
+@pytest.mark.parametrize(
+    "host", ["a.example", "A-b_c.example.", "localhost", "127.0.0.1", "::1", "fe80::1%eth0", "a" * 63 + ".example"]
+)  # fmt: skip
+def test_plain_names_are_sent_as_they_are(host: str) -> None:
+    assert _encoded(host) == host.encode("idna")
+
+
+@pytest.mark.parametrize("host", ["b\u00fccher.example", "a" * 64 + ".example", "a..example", ""])
+def test_other_names_are_left_to_python(host: str) -> None:
+    assert _encoded(host) == host

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyskopeo.http.messages import Headers, HeldBody, Request, Response, Route
+from pyskopeo.http.headers import Headers
+from pyskopeo.http.messages import HeldBody, Request, Response, Route
 from pyskopeo.http.origin import Origin
 from pyskopeo.http.time_limits import DocumentDeadline
 

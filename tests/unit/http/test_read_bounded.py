@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pyskopeo.errors import InvalidContent, Stalled, TooLarge
-from pyskopeo.http.messages import Headers, HeldBody, Response
+from pyskopeo.http.headers import Headers
+from pyskopeo.http.messages import HeldBody, Response
 from pyskopeo.http.read_bounded import read_bounded
 from pyskopeo.http.time_limits import DocumentDeadline
 

@@ -299,3 +299,35 @@ def test_long_texts_take_linear_time(piece: str) -> None:
     begun = time.process_time()
     redactor.redact(piece * (64 * 1024 // len(piece)))
     assert time.process_time() - begun < 5
+
+
+HASH = "0123456789abcdef" * 4
+BLOB = f"https://127.0.0.1:5000/v2/a/b/blobs/sha256:{HASH}"
+
+
+def test_urls_of_content_are_left_alone_unless_a_secret_is_in_them() -> None:
+    redactor = Redactor(("127.0.0.1:5000", "a/b"))
+    redactor.add("another secret")
+    assert redactor.redact(BLOB) == BLOB
+    redactor.add(HASH)
+    assert redactor.redact(BLOB) == BLOB.replace(HASH, "***")
+
+
+@pytest.mark.parametrize("secret", ["\x7f\x00\x00\x01", "127.0.0.1"])
+def test_the_name_of_the_registry_is_no_secret_whatever_its_numbers_say(secret: str) -> None:
+    redactor = Redactor(("127.0.0.1:5000", "a/b"))
+    redactor.add(secret)
+    assert redactor.redact(BLOB) == BLOB
+    assert redactor.redact(f"{BLOB}?x") == f"{BLOB}?x"
+
+
+def test_values_of_many_urls_are_hidden_as_long_as_they_are_recent() -> None:
+    redactor = Redactor()
+    urls = [f"https://a/?signature={number:04}{HASH}" for number in range(3000)]
+    for url in urls:
+        redactor.add_url(url)
+    assert redactor.redact(urls[-1]) == "https://a/?signature=***"
+    assert redactor.redact(urls[-64]) == "https://a/?signature=***"
+    assert len(redactor._beginnings or ()) <= 1024
+    redactor.add("0042 secret")
+    assert redactor.redact("it is 0042 secret") == "it is ***"

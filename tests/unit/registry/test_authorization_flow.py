@@ -14,7 +14,8 @@ import pytest
 from pyskopeo.credentials.authfile import Credentials
 from pyskopeo.credentials.bazel_helper import HelperHeaders
 from pyskopeo.errors import InvalidContent, UnsafeAddress
-from pyskopeo.http.messages import Headers, Response
+from pyskopeo.http.headers import Headers
+from pyskopeo.http.messages import Response
 from pyskopeo.http.redactor import Redactor
 from pyskopeo.registry import authorization, challenge
 from pyskopeo.registry.authorization import (

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pyskopeo.errors import ContentMismatch, InvalidContent
-from pyskopeo.http.messages import Headers, Response
+from pyskopeo.http.headers import Headers
+from pyskopeo.http.messages import Response
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.registry.content_range import Part, blob_part, check_part, starts_at, strong_etag

@@ -6,7 +6,8 @@ import anyio
 import pytest
 
 from pyskopeo.errors import CertificateNotTrusted, ConnectionFailed, HandshakeFailed, NetworkError, UnsafeAddress
-from pyskopeo.http.messages import Headers, Response
+from pyskopeo.http.headers import Headers
+from pyskopeo.http.messages import Response
 from pyskopeo.http.tls import Trust
 from pyskopeo.registry.ping import Ping, Pings, probe_scheme
 

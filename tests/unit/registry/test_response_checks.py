@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyskopeo.errors import ConnectionFailed, ContentMismatch, InvalidContent, InvalidDigest, NotFound, RegistryError
-from pyskopeo.http.messages import Headers, Response
+from pyskopeo.http.headers import Headers
+from pyskopeo.http.messages import Response
 from pyskopeo.http.retry import Retry
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.reference import Reference
