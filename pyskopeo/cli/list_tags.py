@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..api.repositories import list_tags, parse_tag_source
 from ..errors import IncompleteTags, PyskopeoError
@@ -25,6 +26,7 @@ from .tag_flags import FILTERS, sort_flag, tag_filter
 if TYPE_CHECKING:
     from ..access import Access
 
+_Result: TypeAlias = "list[str] | PyskopeoError"  # the tags, or why not all of them can be read
 _AT_ONCE = 16  # of several repositories
 _FLAGS = (
     AUTHFILE,
@@ -92,42 +94,55 @@ def run(options: ListTagsOptions) -> int:
 
 
 def _print_several(options: ListTagsOptions, access: Access) -> int:
-    """Print a line for each source; returns 0, or the exit code of the first whose tags cannot all be read."""
+    """Print a line for each source; returns 0, or the exit code of the first whose tags cannot all be read.
+
+    Where the time is over, or the user ends the command, those are printed that were read before.
+    """
+    results: list[_Result | None] = [None] * len(options.sources)
+    try:
+        supervise(_read_several(options.sources, access, results), options.timeout)
+    finally:
+        exit_code = _print_known(options, results)
+    return exit_code
+
+
+def _print_known(options: ListTagsOptions, results: Sequence[_Result | None]) -> int:
+    """Print a line for each source that has a result, and return the exit code of the first error."""
     from .log import log
 
     exit_code = 0
-    results = supervise(_read_several(options, access), options.timeout)
     for source, result in zip(options.sources, results, strict=True):
+        if result is None:
+            continue
         document: dict[str, Any] = {"Source": source.name}
         if not isinstance(result, PyskopeoError):
             document |= source.document(options.filtered(result))
         else:
             if isinstance(result, IncompleteTags):
                 document |= source.document(options.filtered(result.tags))
-            log("error", str(result))
+            log("error", f"{source.name}: {result}")
             document["Error"] = str(result)
             exit_code = exit_code or result.exit_code
         print(dumps(document))
+    sys.stdout.flush()
     return exit_code
 
 
-async def _read_several(options: ListTagsOptions, access: Access) -> list[list[str] | PyskopeoError]:
-    """Return the tags of each source, all of them, or why they cannot be read; the sources share connections."""
+async def _read_several(sources: Sequence[TagSource], access: Access, results: list[_Result | None]) -> None:
+    """Put into ``results`` the tags of each source, or why not all can be read; the sources share connections."""
     from ..registry.sessions import SharedConnections
     from ..streams.concurrency import work_off
 
-    results: list[list[str] | PyskopeoError] = [[] for _ in options.sources]
     async with SharedConnections() as connections:
         shared = replace(access, network=replace(access.network, connections=connections))
 
         async def read(position: int) -> None:
             try:
-                results[position] = await list_tags(options.sources[position].name, access=shared)
+                results[position] = await list_tags(sources[position].name, access=shared)
             except PyskopeoError as error:
                 results[position] = error
 
-        await work_off(range(len(results)), read, at_once=_AT_ONCE)
-    return results
+        await work_off(range(len(sources)), read, at_once=_AT_ONCE)
 
 
 COMMAND = Command(
@@ -142,7 +157,7 @@ COMMAND = Command(
     beyond=(
         "Of several repositories each is a line of JSON, in the order of their names, which are in Source. One that\n"
         "cannot be listed has an Error, the others are printed all the same, and the exit code is that of the first\n"
-        "error."
+        "error. Where --command-timeout ends it, those are printed that were read."
     ),
     examples=(
         "pyskopeo list-tags docker://docker.io/fedora",

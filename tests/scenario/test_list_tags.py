@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -79,8 +80,20 @@ def test_one_repository_that_cannot_be_listed_does_not_stop_the_others() -> None
     assert ["Error" in one for one in found] == [True, False, True, False]
     assert "name unknown" in found[0]["Error"]
     assert "only 1 tag could be read" in found[2]["Error"]
-    assert len(done.lines) == 2
+    of_bad, of_more = done.lines
+    assert f"{bad}: " in of_bad
+    assert f"{more}: " in of_more
     assert done.code == pyskopeo_here("list-tags", PLAIN, bad).code
+
+
+def test_one_repository_that_does_not_answer_in_time_does_not_hide_the_others() -> None:
+    with Simulator(build("oci"), "a/b", "v1") as registry, socket.create_server(("127.0.0.1", 0)) as mute:
+        hosts = registry.host, f"127.0.0.1:{mute.getsockname()[1]}", registry.host
+        names = [f"docker://{host}/a/{name}" for host, name in zip(hosts, ("b", "b", "none"), strict=True)]
+        done = pyskopeo_here("--command-timeout=3s", "list-tags", PLAIN, *names)
+    assert done.code == 1
+    assert [json.loads(line)["Source"] for line in done.stdout.splitlines()] == [names[0], names[2]]
+    assert "--command-timeout" in done.lines[-1]
 
 
 def test_called_skopeo_it_takes_one(monkeypatch: pytest.MonkeyPatch) -> None:
