@@ -123,7 +123,8 @@ class BlobUploads:
     async def _find(self, descriptor: Descriptor, upload: UploadSession, *, may_open: bool) -> bool:
         """Return whether the registry has a blob; if not, ``upload`` may be open with ``may_open``."""
         if may_open and await self._own_mounts.usable(upload, descriptor.digest):
-            present = await self._own_mounts.find(upload, descriptor.digest)
+            # A registry may claim to have mounted any blob. After many absent ones, one that is there is worth a HEAD.
+            present = await self._own_mounts.find(upload, descriptor.digest) and await self.has(descriptor)
         else:
             present = await self.has(descriptor)
         self._own_mounts.looked_up(present=present)

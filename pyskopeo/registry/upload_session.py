@@ -67,7 +67,8 @@ class UploadSession:
         self._location = ""
         self._record: UploadRecord | None = None
         self._name, self._host, self._repository = reference.name, reference.api_host, reference.repository
-        self._path = f"/v2/{reference.repository}/blobs/uploads/"
+        self._blobs = f"/v2/{reference.repository}/blobs/"
+        self._path = f"{self._blobs}uploads/"
         self._what = f"initiating an upload to {self._name}"
 
     @property
@@ -168,15 +169,19 @@ class UploadSession:
         """POST a blob ("Single POST"), unless the registry is known not to take that; return whether it took it.
 
         If not, the registry may have opened a session. An error it responds with, or a connection that it closes, is no
-        error of the upload: what the registry says to an upload in two requests counts.
+        error of the upload: what the registry says to an upload in two requests counts. The first time that it says it
+        took a blob, it is asked whether it has it.
         """
         posts = self.session.pings.whole_posts
+        is_trial = not posts.is_known(self._host)
         if not posts.begin(self._host, len(content)):
             return False
         self.state.reset()
         taken = False
         try:
             taken = await run_with_grace(partial(self._post_content, digest, content), CANCEL_SECONDS)
+            if taken and is_trial:
+                taken = await self._has(digest)
         except (RegistryError, ConnectionFailed):
             return False
         finally:
@@ -197,6 +202,12 @@ class UploadSession:
         if range_end(response) is not None:
             await self.cancel()  # it has bytes of a body that other registries ignore
         return False
+
+    async def _has(self, digest: Digest) -> bool:
+        """HEAD a blob: return whether the registry has it."""
+        response = await self.session.request("HEAD", f"{self._blobs}{quote(str(digest), safe=':')}", {})
+        await response.aclose()
+        return response.status_code == 200
 
     async def mount(self, digest: Digest, repository: str) -> bool:
         """POST to mount a blob from a repository of the registry ("Mounting a blob from another repository").

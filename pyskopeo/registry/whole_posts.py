@@ -17,6 +17,10 @@ class WholePosts:
     def __init__(self) -> None:
         self._takes: dict[str, bool] = {}
 
+    def is_known(self, host: str) -> bool:
+        """Return whether a registry has been tried, or is just being tried."""
+        return host in self._takes
+
     def may_take(self, host: str, size: int) -> bool:
         """Return whether a blob of so many bytes is to be sent that way, as far as is known."""
         known = self._takes.get(host)

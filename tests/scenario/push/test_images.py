@@ -149,6 +149,7 @@ class OnBodies:
 POSTS: dict[str, f.Fault] = {
     **{str(status): f.Refuse(status) for status in (307, 400, 403, 404, 405, 413, 429, 500, 503)},
     "it hangs up": f.Drop(),
+    "it says it has them": f.Refuse(201),
     "it has the bytes": f.SetHeaders({"Range": "0-99"}),
     "no Location": f.SetHeaders({"Location": None}),
 }

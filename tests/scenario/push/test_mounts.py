@@ -176,6 +176,21 @@ async def test_a_blob_that_is_there_after_many_absent_ones(many: Push, registry:
     assert many.sent == sum(map(len, MANY.blobs.values())) - len(MANY.blobs[present])
 
 
+class Mounted:
+    """A registry that says of each blob that it has mounted it."""
+
+    def apply(self, request: Request, response: Response) -> Response:
+        return Response(201, (("Location", "/v2/test/image/blobs/any"),)) if "mount" in request.query else response
+
+
+async def test_a_registry_that_claims_to_have_mounted_each_blob_is_sent_all(many: Push, registry: Simulator) -> None:
+    many.closes = False  # the simulator has opened an upload, which its answer does not say
+    registry.on_upload("POST", Mounted())
+    await many.run(jobs=1)
+    many.check_there()
+    assert set(many.placements.values()) == {"written"}
+
+
 @pytest.mark.parametrize("fault", [None, f.Refuse(400), f.Refuse(404), f.Refuse(500)], ids=["202", "400", "404", "500"])
 async def test_a_registry_that_mounts_nothing_is_asked_by_head(fault: f.Fault | None, tmp_path: Path) -> None:
     with Simulator(pushing=Pushing(mounts=False)) as registry:
