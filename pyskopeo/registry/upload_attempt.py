@@ -100,7 +100,8 @@ class UploadAttempt:
                 if self._request is None:
                     if not self._upload.location:
                         run_in_loop(self._open)
-                    self._request = call_in_loop(self._send)
+                    call_in_loop(self._send)
+                assert self._request is not None
                 self._upload.sending(self._upload.state.offset + self._request.sent + len(buffer))
                 buffer = self._request.write(buffer)
                 if self._request.full and self._upload.state.chunk_size is not None:
@@ -145,10 +146,11 @@ class UploadAttempt:
         if not self._upload.location:
             await self._begin_opening().wait()
 
-    def _send(self) -> StreamedRequest:
+    def _send(self) -> None:
         """Begin a request for all following bytes, or for one chunk if the registry limits the size of bodies.
 
-        Called in the event loop.
+        Called in the event loop, where the request is noted, too: a worker thread that is cancelled would not get it,
+        and nobody would end it.
         """
         upload, state = self._upload, self._upload.state
         method, url = "PATCH", upload.location
@@ -165,10 +167,9 @@ class UploadAttempt:
                 headers["Content-Range"] = f"{state.offset}-{state.offset + length - 1}"
             headers["Content-Length"] = str(length)
         body = RequestBody(end_seconds=_END_SECONDS) if upload.recorded else RequestBody()
-        request = StreamedRequest(body, length, _HELD if self._whole else 0)
+        self._request = StreamedRequest(body, length, _HELD if self._whole else 0)
         assert self._tasks is not None
-        self._tasks.start_soon(request.exchange, partial(upload.session.send_stream, method, url, headers))
-        return request
+        self._tasks.start_soon(self._request.exchange, partial(upload.session.send_stream, method, url, headers))
 
     async def _end_patch(self) -> None:
         """End the body of a PATCH and read the response."""

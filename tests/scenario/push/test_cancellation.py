@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import anyio
 import pytest
 
+from pyskopeo.registry import upload_attempt
+from pyskopeo.streams.cancellation import Cancellation, check_cancelled
 from tests.scenario.push.images import IMAGE, LARGE_IMAGE
 from tests.support import faults as f
 from tests.support import upload_faults as u
@@ -97,3 +101,29 @@ async def test_cancelled_while_it_compresses_for_a_silent_registry(
     with anyio.fail_after(5):
         while our_threads():
             await anyio.sleep(0.02)
+
+
+async def test_cancelled_while_a_request_begins(
+    registry: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker thread does not learn of the request, which is ended all the same."""
+    scope = anyio.CancelScope()
+    begin = upload_attempt.call_in_loop
+
+    def cancelled_meanwhile(work: Callable[[], None]) -> None:
+        begin(work)
+        begin(scope.cancel)
+        until = time.monotonic() + 10
+        while not Cancellation.current().cancelled and time.monotonic() < until:
+            time.sleep(0.002)
+        check_cancelled()
+
+    monkeypatch.setattr(upload_attempt, "call_in_loop", cancelled_meanwhile)
+    push = Push(registry, LARGE_IMAGE, tmp_path, access_for(tmp_path))
+    with anyio.fail_after(15), scope:
+        await push.run(jobs=1)
+    assert scope.cancelled_caught
+    monkeypatch.undo()
+    push.forget()
+    await push.run()
+    push.check_there()
