@@ -9,6 +9,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from pyskopeo.http.loop_bridge import call_in_loop
 from pyskopeo.registry import upload_attempt
 from pyskopeo.streams.cancellation import Cancellation, check_cancelled
 from tests.scenario.push.images import IMAGE, LARGE_IMAGE
@@ -108,7 +109,7 @@ async def test_cancelled_while_a_request_begins(
 ) -> None:
     """The worker thread does not learn of the request, which is ended all the same."""
     scope = anyio.CancelScope()
-    begin = upload_attempt.call_in_loop
+    begin = call_in_loop
 
     def cancelled_meanwhile(work: Callable[[], None]) -> None:
         begin(work)
