@@ -21,10 +21,10 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
-def not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where coverage is measured, it would itself load modules into the new interpreters."""
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Coverage would load modules into the new interpreters, and values that users set for flags need modules, too."""
     for name in list(os.environ):
-        if name.startswith("COVERAGE_"):
+        if name.startswith(("COVERAGE_", "PYSKOPEO_")):
             monkeypatch.delenv(name)
 
 
