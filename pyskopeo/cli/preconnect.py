@@ -62,7 +62,7 @@ def visits_of(name: str, options: Side, *, reading: bool = True, judged: bool = 
 
 @contextmanager
 def preconnected(visits: Iterable[Visit]) -> Iterator[None]:
-    """Open the connections that the first requests need, for the time of the context; close those nobody has used."""
+    """Open the connections that the first requests need, for the time of the context; close those not used."""
     visits = tuple(visits)
     if not any(visit.image.transport == "docker" for visit in visits):
         yield

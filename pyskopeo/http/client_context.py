@@ -14,7 +14,7 @@ HASHED = re.compile(r"[0-9a-f]{8}\.r?[0-9]+", re.ASCII)
 
 
 class ClientContext(ssl.SSLContext):
-    """Verifies servers as Go and curl do, with all versions of Python, and trusts nobody yet.
+    """Verifies servers as Go and curl do, with all versions of Python, and trusts no authority yet.
 
     `ssl.create_default_context` would fail if ``SSLKEYLOGFILE`` cannot be written. Since 3.13 it refuses certificates
     that lack an extension which RFC 5280 asks for, such as the authority key identifier. An authority that the user
@@ -67,8 +67,8 @@ def completed(context: ssl.SSLContext) -> ssl.SSLContext:
 def system_directory() -> str | None:
     """Return the directory in which OpenSSL finds each of the system's authorities, if it has that of all, too.
 
-    Debian, Ubuntu and Alpine link each authority under a hash of its name, which is looked up in no time, beside the
-    file of all, which takes 25 ms to load. It is the same list, unless somebody has changed one of the two.
+    Debian, Ubuntu and Alpine link each authority under a hash of its name, which takes microseconds to
+    look up, beside the file of all, which takes 25 ms to load. The list is the same, unless one of the two was changed.
     """
     paths = ssl.get_default_verify_paths()
     if not paths.cafile or not paths.capath:

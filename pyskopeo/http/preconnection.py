@@ -19,7 +19,7 @@ class Preconnection:
     """One connection to ``origin``: name resolution, TCP, a proxy's tunnel and TLS begin when this object is made.
 
     All of that is `Connector.open`, as for any other connection, except that the TLS settings are made after TCP has
-    connected, unless `make_tls_settings` has made them by then. Whoever makes this object closes it; a connection that
+    connected, unless `make_tls_settings` has made them by then. The maker of this object closes it; a connection that
     `take` has returned belongs to its caller.
     """
 
@@ -31,7 +31,7 @@ class Preconnection:
         self._wanted = True  # False once it was taken or closed
         self._result: Connection | Exception | None = None
         self._since = 0.0
-        # Nobody waits for this thread: it may be resolving a name, which cannot be interrupted.
+        # No thread waits for this one: it may be resolving a name, which cannot be interrupted.
         threading.Thread(target=self._open, name=f"preconnect {origin}", daemon=True).start()
 
     def make_tls_settings(self) -> Exception | None:

@@ -82,7 +82,7 @@ class _Worker:
             except Empty:
                 try:
                     _idle.remove(self)
-                except ValueError:  # whoever has removed it is about to give it work
+                except ValueError:  # a task has removed it, to give it work
                     continue
                 return
 
@@ -102,7 +102,7 @@ def _finish(loop: AbstractEventLoop, future: Future[T], work: Callable[[], T], w
     except BaseException as error:  # noqa: BLE001 - raised in the task
         outcome = partial(future.set_exception, error)
     _idle.append(worker)
-    with suppress(RuntimeError):  # the loop is closed: nobody waits
+    with suppress(RuntimeError):  # the loop is closed: no task waits
         loop.call_soon_threadsafe(_settle, future, outcome)
 
 
