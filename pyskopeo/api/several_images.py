@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..access import Access
@@ -69,6 +68,8 @@ async def copy_into_archive(
     report: Report = ignore,
 ) -> tuple[CopyResult, ...]:
     """Copy images into one archive, see `copy_images`, by parsed image names; returns the result of each, in order."""
+    from ..registry.sessions import sharing_connections
+
     if not isinstance(destination, DockerArchiveReference):
         raise InvalidInput(f"several images are copied into one docker-archive:PATH, not to {destination.image_name}")
     if destination.name is not None or destination.position is not None:
@@ -76,7 +77,7 @@ async def copy_into_archive(
     named = await _named(sources, destination, source_access)
     results: list[CopyResult] = []
     async with (
-        _sharing_connections(source_access) as reading,
+        sharing_connections(source_access) as reading,
         destination.open_destination(destination_access) as archive,
     ):
         run = _Run(destination, archive, options, reading=reading, writing=destination_access, report=report)
@@ -149,15 +150,3 @@ class _Run:
         await turn.wait()
         self._planned.update(blob.digest for blob in result.plan.all_blobs)
         return result
-
-
-@asynccontextmanager
-async def _sharing_connections(access: Access) -> AsyncIterator[Access]:
-    """Yield an access with connections that the images of a registry share, unless it has some."""
-    if access.network.connections is not None:
-        yield access
-        return
-    from ..registry.sessions import SharedConnections
-
-    async with SharedConnections() as connections:
-        yield replace(access, network=replace(access.network, connections=connections))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from ..access import Access
@@ -58,14 +57,11 @@ async def read_tag_details(
     name: str, tags: Sequence[str], *, platform: Platform | Choice | None = None, access: Access | None = None
 ) -> list[TagDetails]:
     """Return what these ``tags`` of a repository refer to, as `list_tag_details` does; raises what that raises."""
-    from ..registry.sessions import SharedConnections
+    from ..registry.sessions import sharing_connections
 
     access = access or Access.from_environ()
     repository = docker_reference(name, "tags have details in registries only: docker://HOST/NAME", default_tag="")
-    async with AsyncExitStack() as stack:
-        if access.network.connections is None:
-            connections = await stack.enter_async_context(SharedConnections())
-            access = replace(access, network=replace(access.network, connections=connections))
+    async with sharing_connections(access) as access:
         reading = _Reading(repository, platform or Platform.host(), access)
         found: dict[str, TagDetails] = {}
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from ..engine.run import copy
 from ..errors import PyskopeoError
-from ..fast_dataclass import replace
 from ..model.events import Placement
 from ..streams.concurrency import work_off
 from .copy_options import engine_options, reading_access, writing_access
@@ -64,18 +63,16 @@ async def _plan_each(
     output: OrderedOutput[CopyResult | PyskopeoError],
 ) -> None:  # fmt: skip
     """Plan every image for its destination, each as if it was the only one; their connections are shared."""
-    from ..registry.sessions import SharedConnections
+    from ..registry.sessions import sharing_connections
 
-    async with SharedConnections() as pulling, SharedConnections(actions="pull,push") as pushing:
-        reading = replace(reading, network=replace(reading.network, connections=pulling))
-        writing = replace(writing, network=replace(writing.network, connections=pushing))
+    async with sharing_connections(reading) as pulling, sharing_connections(writing, actions="pull,push") as pushing:
 
         async def plan(one: tuple[int, ImageReference, ImageReference]) -> None:
             position, source, destination = one
             try:
                 result = await copy(
                     source, destination, engine_options(options, signers, destination),
-                    source_access=reading, destination_access=writing, report=warnings_only,
+                    source_access=pulling, destination_access=pushing, report=warnings_only,
                 )  # fmt: skip
             except PyskopeoError as error:
                 output.put(position, error)

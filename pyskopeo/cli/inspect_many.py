@@ -6,7 +6,6 @@ import sys
 from typing import TYPE_CHECKING
 
 from ..errors import PyskopeoError
-from ..fast_dataclass import replace
 from ..gocompat.go_json import dumps
 from ..streams.concurrency import work_off
 from .inspect_reading import read_shown
@@ -26,10 +25,9 @@ async def inspect_images(options: InspectOptions, access: Access) -> int:
 
     Returns 0, or the exit code of the first image that cannot be read: the others are printed all the same.
     """
-    from ..registry.sessions import SharedConnections
+    from ..registry.sessions import sharing_connections
 
-    async with SharedConnections() as connections:
-        shared = replace(access, network=replace(access.network, connections=connections))
+    async with sharing_connections(access) as shared:
         printer = _Printer(options)
         output: OrderedOutput[Shown | PyskopeoError] = OrderedOutput(printer.show)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..api.repositories import list_tags, parse_tag_source
 from ..errors import IncompleteTags, PyskopeoError
-from ..fast_dataclass import dataclass, replace
+from ..fast_dataclass import dataclass
 from ..gocompat.go_json import dumps
 from ..model.reference import Reference
 from ..model.tag_filter import TagFilter
@@ -130,11 +130,10 @@ def _print_known(options: ListTagsOptions, results: Sequence[_Result | None]) ->
 
 async def _read_several(sources: Sequence[TagSource], access: Access, results: list[_Result | None]) -> None:
     """Put into ``results`` the tags of each source, or why not all can be read; the sources share connections."""
-    from ..registry.sessions import SharedConnections
+    from ..registry.sessions import sharing_connections
     from ..streams.concurrency import work_off
 
-    async with SharedConnections() as connections:
-        shared = replace(access, network=replace(access.network, connections=connections))
+    async with sharing_connections(access) as shared:
 
         async def read(position: int) -> None:
             try:

@@ -194,6 +194,19 @@ class SharedConnections:
             await transport.aclose()
 
 
+@asynccontextmanager
+async def sharing_connections(access: Access, *, actions: str = "pull") -> AsyncIterator[Access]:
+    """Yield ``access`` with connections that its sessions share, unless it has some.
+
+    ``actions`` are those of `SharedConnections`.
+    """
+    if access.network.connections is not None:
+        yield access
+        return
+    async with SharedConnections(actions=actions) as connections:
+        yield replace(access, network=replace(access.network, connections=connections))
+
+
 def _client_sender(client: httpx.AsyncClient, network: Network) -> SendRequest:
     from ..http.httpx_adapter import client_sender  # which imports httpx
 
