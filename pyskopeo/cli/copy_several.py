@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..model.events import Event, Report
     from .copy_options import CopyOptions
 
+
 async def run_several(options: CopyOptions) -> int:
     """Copy the images, or print what a copy of each would do."""
     if options.dry_run:

@@ -41,6 +41,11 @@ def no_proxy(origin: Origin) -> None:
     """Return no proxy for any origin: the ``proxy`` of a `Connector` that always connects directly."""
 
 
+def connects_through(proxy: str | None) -> bool:
+    """Return whether a `Connector` connects through ``proxy``, a URL; None is no proxy. Others are for httpx."""
+    return proxy is None or proxy.startswith("http://")
+
+
 @dataclass(frozen=True, slots=True)
 class UnixSocket:
     """The path of a Unix domain socket on which a server listens."""

@@ -20,6 +20,8 @@ _INTERIM_LIMIT = 50
 # With more interim responses than this the time starts with the first of them, so that they prolong nothing.
 _PATIENT_INTERIM = 3
 _RECEIVE_SIZE = 16 * 1024
+# Seconds. A connection that has been idle for that long is not used any more.
+IDLE_SECONDS = 50.0
 _START = b"HTTP/1."
 _STATUS_OFFSET = len(b"HTTP/1.1 ")
 

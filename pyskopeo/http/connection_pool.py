@@ -18,7 +18,7 @@ from ..errors import ConnectionFailed, NetworkError
 from ..fast_dataclass import replace
 from ..streams.cancellation import Cancelled, on_cancel
 from .connect import Connector, request_target
-from .connection import Connection
+from .connection import IDLE_SECONDS, Connection
 from .exchange import Exchange, shutdown_socket
 from .messages import Request, Route
 from .request_head import encode_head
@@ -36,8 +36,6 @@ _PREFETCH = 16 * 1024
 _SMALL_BODY = 64 * 1024
 # Seconds for the body of a redirect, which is of no use: it is read only so that its connection can be used again.
 _REDIRECT_BODY_SECONDS = 0.5
-# An idle connection is not used again after this time.
-_IDLE_SECONDS = 50.0
 # RFC 9110 section 9.2.1: sending these again has no effect on the server.
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -126,7 +124,7 @@ class ConnectionPool:
                 if not (idle := self._idle[route]):
                     return None
                 connection, since = idle.pop()
-            if time.monotonic() - since < _IDLE_SECONDS and _is_open(connection):
+            if time.monotonic() - since < IDLE_SECONDS and _is_open(connection):
                 return connection
             connection.close()
 

@@ -8,6 +8,7 @@ from typing import Self, TypeVar, overload
 
 T = TypeVar("T")
 
+
 class Headers(Mapping[str, str]):
     """The header fields of a response; names are compared without regard to case.
 

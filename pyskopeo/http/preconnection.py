@@ -8,11 +8,8 @@ from functools import partial
 
 from ..streams.cancellation import Cancellation, Cancelled, on_cancel
 from .connect import Connector
-from .connection import Connection
+from .connection import IDLE_SECONDS, Connection
 from .origin import Origin
-
-# A connection is not used if it has been idle for this time, as those in the pool. Seconds.
-_IDLE_SECONDS = 50.0
 
 
 class Preconnection:
@@ -77,7 +74,7 @@ class Preconnection:
             result, self._result = self._result, None
         if isinstance(result, Exception):
             raise result
-        if result is not None and not (time.monotonic() - self._since < _IDLE_SECONDS and _is_silent(result)):
+        if result is not None and not (time.monotonic() - self._since < IDLE_SECONDS and _is_silent(result)):
             result.close()
             return None
         return result

@@ -57,16 +57,7 @@ class ResponseBody:
             return 0
         if self._chunks is not None:
             return self._collect(self._read_chunk, buffer)
-        if self.length is None:
-            count = self._read(buffer)
-            self.ended = not count
-            return count
-        count = self._read(buffer[: min(len(buffer), self.length)])
-        if not count:
-            raise ConnectionError(f"closed with {self.length} bytes to go")
-        self.length -= count
-        self.ended = not self.length
-        return count
+        return self._counted(self._read(buffer[: self.length]))
 
     @property
     def ends_with_connection(self) -> bool:
@@ -95,16 +86,20 @@ class ResponseBody:
         connection, window = self._connection, memoryview(bytearray(size))
         if self._chunks is not None:
             return window[: self._read_chunk(window)]
-        if not connection.received and not connection.receive(self._stall_timeout, size):
-            if self.length is not None:
-                raise ConnectionError(f"closed with {self.length} bytes to go")
-            self.ended = True
-            return window[:0]
-        count = self._take_received(window if self.length is None else window[: self.length])
-        if self.length is not None:
+        if not connection.received:
+            connection.receive(self._stall_timeout, size)
+        return window[: self._counted(self._take_received(window[: self.length]))]
+
+    def _counted(self, count: int) -> int:
+        """Return ``count``, the bytes of the body that were read, after counting them; 0 where the connection ends."""
+        if self.length is None:
+            self.ended = not count
+        elif not count:
+            raise ConnectionError(f"closed with {self.length} bytes to go")
+        else:
             self.length -= count
             self.ended = not self.length
-        return window[:count]
+        return count
 
     def read_all(self, deadline: DocumentDeadline) -> bytes:
         """Return a short body of known length; less, if the server closes the connection before its end.

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from ..streams.cancellation import run_in_thread
-from .connect import Connector
+from .connect import Connector, connects_through
 from .connection_pool import ConnectionPool, ResponseReader
 from .exchange import Exchange
 from .messages import Body, HeldBody, Request, Response, Route
@@ -45,7 +45,7 @@ class HTTPTransport:
         """Send the request and return the response, whose body is read later. Raises `NetworkError`."""
         origin = request.route.origin
         proxy = self.connector.proxy(origin)
-        if proxy is not None and not proxy.startswith("http://"):
+        if proxy is not None and not connects_through(proxy):
             return await self._other_proxies().send(request, proxy)
         # A cancellation does not wait for the thread: it may be resolving a name, which cannot be interrupted.
         exchange = await run_in_thread(

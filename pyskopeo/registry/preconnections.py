@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..fast_dataclass import dataclass
+from ..http.connect import connects_through
 from ..http.origin import Origin
 from ..http.preconnection import Preconnection
 from .connectors import connector_for, endpoint_access
@@ -65,7 +66,7 @@ class Preconnections:
         origin = Origin.of(f"https://{endpoint.reference.api_host}")
         connector = connector_for(endpoint.reference, access)
         proxy = connector.proxy(origin)
-        if proxy is None or proxy.startswith("http://"):  # see `HTTPTransport.send`
+        if connects_through(proxy):
             self._planned.append((_Way.of(endpoint.reference, access), connector, origin))
 
     def begin(self) -> None:

@@ -152,7 +152,7 @@ class UploadSession:
     async def open(self, digest: Digest | None) -> None:
         """POST to open a session, unless there is one; ``digest`` is the blob's, None if it is not known yet.
 
-        A cancellation may leave a session open of which nobody knows.
+        A cancellation may leave a session open that this object does not know.
         """
         if self.location:
             return

@@ -93,7 +93,7 @@ def test_a_connection_that_is_old_is_not_used(
     pair: tuple[Connection, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = opened(pair)
-    monkeypatch.setattr(module, "_IDLE_SECONDS", -1.0)
+    monkeypatch.setattr(module, "IDLE_SECONDS", -1.0)
     assert found.take() is None
     assert pair[0].sock.fileno() == -1
 
