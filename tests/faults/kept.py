@@ -20,9 +20,12 @@ def litter(temporary: Mapping[str, bytes]) -> list[str]:
     return sorted(path for path in temporary if not is_kept(path))
 
 
-def _is_plain(path: str, temporary: Mapping[str, bytes]) -> bool:
-    """Whether a file is of the directory of a docker archive, where files called as blobs have what is in these."""
-    return str(PurePath(path).with_name("journal")) in temporary
+def _is_plain(path: str) -> bool:
+    """Whether a file is of the directory of a docker archive, where files called as blobs have what is in these.
+
+    A copy that was killed early has left no journal there by which it could be told.
+    """
+    return ".tar." in PurePath(path).parent.name
 
 
 def kept_bytes(temporary: Mapping[str, bytes]) -> dict[str, int]:
@@ -35,6 +38,6 @@ def kept_bytes(temporary: Mapping[str, bytes]) -> dict[str, int]:
         name = PurePath(path).name
         for digest, size in SIZES.items():
             encoded = digest.partition(":")[2]
-            if is_kept(path) and ((name == encoded and not _is_plain(path, temporary)) or name.startswith(f".{encoded[:40]}.")) and len(content) <= size:
+            if is_kept(path) and ((name == encoded and not _is_plain(path)) or name.startswith(f".{encoded[:40]}.")) and len(content) <= size:
                 found[digest] = max(found.get(digest, 0), len(content))
     return found
