@@ -70,9 +70,12 @@ def visits(options: CopyOptions) -> Iterator[Visit]:
     """Yield the images of a copy, unless what it needs may be at the destination."""
     source, destination = options.sources[0], options.destination
     pinned = source.reference is not None and source.reference.digest is not None
-    if pinned and destination.transport in ("dir", "oci") and os.path.exists(destination.details.partition(":")[0]):
+    in_directory = destination.transport in ("dir", "oci")
+    is_new = in_directory and not os.path.exists(destination.details.partition(":")[0])
+    if pinned and in_directory and not is_new:
         return
-    yield Visit(source, options.source_access, judged=True)
+    blobs = (is_new or destination.transport.endswith("-archive")) and not options.dry_run and options.jobs != 1
+    yield Visit(source, options.source_access, judged=True, blobs=blobs)
     yield Visit(destination, options.destination_access, reading=False)
 
 

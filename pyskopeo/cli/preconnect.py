@@ -39,13 +39,15 @@ class Side(Protocol):
 class Visit:
     """An image that a command begins with, and the options by which it is reached.
 
-    With ``reading`` it is read, so perhaps from a mirror. With ``judged`` it is not used if the policy refuses it.
+    With ``reading`` it is read, so perhaps from a mirror, with ``blobs`` the blobs too. With ``judged`` it is not used
+    if the policy refuses it.
     """
 
     image: ImageReference
     options: Side
     reading: bool = True
     judged: bool = False
+    blobs: bool = False
 
 
 def visits_of(name: str, options: Side, *, reading: bool = True, judged: bool = False) -> tuple[Visit, ...]:
@@ -85,7 +87,7 @@ def _open(visits: Iterable[Visit], connections: Preconnections) -> None:
             if visit.judged:
                 access.policy().judge(visit.image.subject(), visit.image.image_name)
             if visit.image.transport == "docker" and visit.image.reference is not None:
-                connections.plan(visit.image.reference, access, reading=visit.reading)
+                connections.plan(visit.image.reference, access, reading=visit.reading, blobs=visit.blobs)
     except (PyskopeoError, OSError):
         for visit in visits:
             visit.options.early.drop()

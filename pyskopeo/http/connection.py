@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import select
 import socket
 import time
 from typing import TYPE_CHECKING
@@ -162,6 +163,12 @@ class Connection:
         if not _START.startswith(first):
             raise InvalidResponse(f"it begins with {ascii(bytes(self.received[:60]).decode('latin-1'))}")
         return True
+
+    def is_readable(self, seconds: float) -> bool:
+        """Return whether the server has sent something that was not received, or has closed, after waiting for that."""
+        poll = select.poll()
+        poll.register(self.sock, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
 
     def close(self) -> None:
         """Close the socket."""

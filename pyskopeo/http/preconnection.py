@@ -6,6 +6,7 @@ import threading
 import time
 from functools import partial
 
+from ..fast_dataclass import dataclass
 from ..streams.cancellation import Cancellation, Cancelled, on_cancel
 from .connect import Connector
 from .connection import IDLE_SECONDS, Connection
@@ -32,7 +33,9 @@ class Preconnection:
         threading.Thread(target=self._open, name=f"preconnect {origin}", daemon=True).start()
 
     def make_tls_settings(self) -> Exception | None:
-        """Have the connector make its TLS settings, unless it has them; return what is wrong with these."""
+        """Have the connector make its TLS settings for https, unless it has them; return what is wrong with these."""
+        if self.origin.scheme != "https":
+            return None
         try:
             self.connector.context(self.origin)
         except Exception as error:  # noqa: BLE001 - whatever it is, `take` raises it
@@ -93,6 +96,18 @@ class Preconnection:
             result, self._result = self._result, None
         if isinstance(result, Connection):
             result.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Preconnected:
+    """What was begun for one server: ``opened``, by ``connector``, is one for each origin that it may have.
+
+    ``further`` is the number of connections to open when it is known which origin it has; see `ConnectionPool`.
+    """
+
+    connector: Connector
+    opened: tuple[Preconnection, ...]
+    further: int
 
 
 def _is_silent(connection: Connection) -> bool:

@@ -16,6 +16,7 @@ from .exchange import Exchange
 from .messages import Body, HeldBody, Request, Response, Route
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
 
     import anyio
@@ -28,14 +29,16 @@ if TYPE_CHECKING:
 class HTTPTransport:
     """Sends requests by a `ConnectionPool`. Raises pyskopeo's own errors.
 
-    An async context manager. ``requests`` is the maximum number of concurrent requests, ``preconnection`` that of a
-    `ConnectionPool`.
+    An async context manager. ``requests`` is the maximum number of concurrent requests, ``preconnections`` and
+    ``further`` are those of a `ConnectionPool`.
     """
 
     def __init__(
-        self, connector: Connector, *, requests: int = 64, preconnection: Preconnection | None = None
-    ) -> None:
-        self.connector, self.pool = connector, ConnectionPool(connector, preconnection=preconnection)
+        self, connector: Connector, *,
+        requests: int = 64, preconnections: Sequence[Preconnection] = (), further: int = 0,
+    ) -> None:  # fmt: skip
+        self.connector = connector
+        self.pool = ConnectionPool(connector, preconnections=preconnections, further=further)
         self._time_limits = connector.stall_timeout, connector.response_timeout
         self._proxy_router: ProxyRouter | None = None
         self._requests = requests

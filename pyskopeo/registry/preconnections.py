@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..fast_dataclass import dataclass
 from ..http.connect import connects_through
 from ..http.origin import Origin
-from ..http.preconnection import Preconnection
+from ..http.preconnection import Preconnected, Preconnection
 from .connectors import connector_for, endpoint_access
 
 if TYPE_CHECKING:
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from ..http.rate_limit import RateLimits
     from ..http.tls import Trust
     from ..model.reference import Reference
+
+
+# Connections for blobs, opened while the manifest is awaited: most images have no more blobs than that.
+_FURTHER = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,18 @@ class _Way:
         return cls(reference.registry, access.trust, network.proxies, timeouts, network.rate_limits)
 
 
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    way: _Way
+    connector: Connector
+    origins: tuple[Origin, ...]
+    further: int
+
+    def begin(self) -> Preconnected:
+        opened = tuple(Preconnection(self.connector, origin) for origin in self.origins)
+        return Preconnected(self.connector, opened, self.further)
+
+
 class Preconnections:
     """Connections that are opened in advance, each for the first session that reaches its registry the same way.
 
@@ -43,43 +59,47 @@ class Preconnections:
     """
 
     def __init__(self) -> None:
-        self._planned: list[tuple[_Way, Connector, Origin]] = []
-        self._begun: list[tuple[_Way, Preconnection]] = []
+        self._planned: list[_Plan] = []
+        self._begun: list[tuple[_Way, Preconnected]] = []
 
-    def plan(self, reference: Reference, access: Access, *, reading: bool) -> None:
+    def plan(self, reference: Reference, access: Access, *, reading: bool, blobs: bool = False) -> None:
         """Note where the first request for ``reference`` is sent, if that is known and allowed; sends nothing.
 
-        To be read it may be at a mirror. Nothing is noted where more than the settings of a connection decides about
-        requests: with ``offline``, with a caller's client, through a proxy that httpx connects to, and for content by
-        its digest if there is a content store. Raises what the command raises later, such as `InvalidInput` for a
-        blocked registry.
+        To be read it may be at a mirror; ``blobs`` is whether all of its blobs will be read as well. Nothing is noted
+        where more than the settings of a connection decides about requests: with ``offline``, with a caller's client,
+        through a proxy that httpx connects to, and for content by its digest if there is a content store. Raises what
+        the command raises later, such as `InvalidInput` for a blocked registry.
         """
         network = access.network
         if network.offline or network.client is not None or network.connections is not None:
             return
-        if reading and reference.digest is not None and access.storage.store is not None:
+        stored = access.storage.store is not None
+        if reading and reference.digest is not None and stored:
             return  # it may be in the store
         registries = access.registries()
         endpoint = registries.source_endpoints(reference, reference)[0] if reading else registries.direct(reference)
         access = endpoint_access(endpoint, reference, access)
-        # Also where plain http is allowed: https is tried first, see `probe_scheme`.
-        origin = Origin.of(f"https://{endpoint.reference.api_host}")
         connector = connector_for(endpoint.reference, access)
-        proxy = connector.proxy(origin)
-        if connects_through(proxy):
-            self._planned.append((_Way.of(endpoint.reference, access), connector, origin))
+        # Where plain http is allowed, https is tried first, see `probe_scheme`; by then the other is open, too.
+        schemes = ("https", "http") if access.trust.insecure else ("https",)
+        origins = [Origin.of(f"{scheme}://{endpoint.reference.api_host}") for scheme in schemes]
+        usable = tuple(origin for origin in origins if connects_through(connector.proxy(origin)))
+        further = _FURTHER if blobs and not stored else 0
+        if usable:
+            self._planned.append(_Plan(_Way.of(endpoint.reference, access), connector, usable, further))
 
     def begin(self) -> None:
         """Begin to open a connection to each of the places that were noted.
 
         TLS settings are made here, while the threads are connecting: importing modules in several threads takes longer.
         """
-        self._begun = [(way, Preconnection(connector, origin)) for way, connector, origin in self._planned]
-        for _, preconnection in self._begun:
-            preconnection.make_tls_settings()  # what is wrong with them is raised by `Preconnection.take`
+        self._begun = [(plan.way, plan.begin()) for plan in self._planned]
+        for _, begun in self._begun:
+            for preconnection in begun.opened:
+                preconnection.make_tls_settings()  # what is wrong with them is raised by `Preconnection.take`
 
-    def take(self, reference: Reference, access: Access) -> Preconnection | None:
-        """Return the connection that was begun for a registry, reached as ``access`` says, and forget it."""
+    def take(self, reference: Reference, access: Access) -> Preconnected | None:
+        """Return what was begun for a registry, reached as ``access`` says, and forget it."""
         way = _Way.of(reference, access)
         found = next((one for one in self._begun if one[0] == way), None)
         if found is None:
@@ -90,4 +110,5 @@ class Preconnections:
     def close(self) -> None:
         """Close the connections that were not taken."""
         while self._begun:
-            self._begun.pop()[1].close()
+            for preconnection in self._begun.pop()[1].opened:
+                preconnection.close()

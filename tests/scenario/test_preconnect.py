@@ -13,12 +13,15 @@ from pathlib import Path
 import pytest
 
 import pyskopeo.cli.main
+import pyskopeo.http.connection_pool
+import pyskopeo.http.preconnection
 import pyskopeo.registry.preconnections
 from pyskopeo.http.connect import Connector
 from pyskopeo.http.connection import Connection
 from pyskopeo.http.origin import Origin
 from pyskopeo.http.preconnection import Preconnection
 from tests.support.cli import Done, pyskopeo_here, succeed
+from tests.support.delay import DelayProxy
 from tests.support.images import build
 from tests.support.listening import listening
 from tests.support.outputs import write_dir
@@ -58,10 +61,21 @@ class Noted(Preconnection):
 
 @pytest.fixture(autouse=True)
 def begun(monkeypatch: pytest.MonkeyPatch) -> list[Noted]:
-    """All connections that were opened in advance."""
+    """All connections that were opened in advance. No server is so slow that further ones are opened to it."""
     monkeypatch.setattr(Noted, "begun", [], raising=False)
     monkeypatch.setattr(pyskopeo.registry.preconnections, "Preconnection", Noted)
+    monkeypatch.setattr(pyskopeo.http.preconnection, "Preconnection", Noted)
+    monkeypatch.setattr(pyskopeo.http.connection_pool, "_AT_ONCE", 30.0)
     return Noted.begun
+
+
+@pytest.fixture
+def distant(secure: Simulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[DelayProxy]:
+    """The registry ``secure``, so far away that further connections are opened to it."""
+    monkeypatch.setattr(pyskopeo.http.connection_pool, "_AT_ONCE", 0.005)
+    with DelayProxy("127.0.0.1", secure.port, 0.1) as proxy:
+        yield proxy
+        assert wait_until(lambda: not secure.open_connections, 15)
 
 
 @pytest.fixture
@@ -90,6 +104,11 @@ def origins(begun: list[Noted]) -> list[str]:
     return [str(one.origin) for one in begun]
 
 
+def both(host: str) -> list[str]:
+    """The origins that a registry may have where plain http is allowed."""
+    return [f"https://{host}", f"http://{host}"]
+
+
 def is_over(begun: list[Noted]) -> bool:
     """Whether no thread that connects is left, and nothing that it has opened."""
     return all(one._ended.is_set() and one._result is None for one in begun)
@@ -110,7 +129,7 @@ COMMANDS = [
 def test_as_many_connections_as_ever(
     words: tuple[str, ...], begun: list[Noted], registry: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first connection of each side is the one that was opened in advance."""
+    """The first connections of each side are those that were opened in advance, for https and for plain http."""
 
     def run(number: int) -> tuple[bytes, list[str], int]:
         before, connections = len(registry.log), registry.connections_seen
@@ -128,8 +147,8 @@ def test_as_many_connections_as_ever(
         return done.stdout, logged, seen
 
     found = run(1)
-    sides = words.count(TARGET) + 1
-    assert len(begun) == sides
+    early = 2 * (words.count(TARGET) + 1)
+    assert len(begun) == early
     assert all(one.used for one in begun)
     assert is_over(begun)
     monkeypatch.setattr(pyskopeo.cli.main, "preconnected", lambda visits: nullcontext())
@@ -137,7 +156,7 @@ def test_as_many_connections_as_ever(
     assert again[:2] == found[:2]
     if words[0] in ("list-tags", "delete") or "--raw" in words:  # others send several requests at once
         assert again[2] == found[2]
-    assert len(begun) == sides
+    assert len(begun) == early
 
 
 def test_over_tls_it_is_the_connection_that_is_used(secure: Simulator, trusted: str, begun: list[Noted]) -> None:
@@ -147,6 +166,62 @@ def test_over_tls_it_is_the_connection_that_is_used(secure: Simulator, trusted: 
     assert secure.connections_seen == before + 1
     assert [len(one.used) for one in begun] == [1]
     assert is_over(begun)
+
+
+def test_where_the_registry_uses_tls_the_other_connection_is_closed(secure: Simulator, begun: list[Noted]) -> None:
+    """At once, not at the end of the command."""
+    host = secure.host
+    succeed(pyskopeo_here("inspect", "--raw", HTTP, "--creds=user:pass", f"docker://{host}/test/image"))
+    assert origins(begun) == both(host)
+    assert [len(one.used) for one in begun] == [1, 0]
+    assert wait_until(lambda: is_over(begun), 15)
+
+
+COPY = ("copy", "-q", "--src-creds=user:pass", SOURCE)
+
+
+def test_connections_for_the_blobs_of_a_distant_registry(begun: list[Noted], distant: DelayProxy, tmp_path: Path) -> None:
+    """They are opened while the manifest is awaited; those that are not used are closed."""
+    succeed(pyskopeo_here(*COPY, f"docker://{distant.host}/test/image", f"oci:{tmp_path}/new:x"))
+    assert origins(begun) == [*both(distant.host), *[f"https://{distant.host}"] * 8]
+    assert 2 <= sum(bool(one.used) for one in begun[2:]) <= len(IMAGE.blobs)
+    assert wait_until(lambda: is_over(begun), 15)
+
+
+def test_no_further_connections_to_a_registry_that_is_near(begun: list[Noted], secure: Simulator, tmp_path: Path) -> None:
+    succeed(pyskopeo_here(*COPY, secure.name(), f"oci:{tmp_path}/new:x"))
+    assert len(begun) == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--dry-run", "{image}", "oci:{tmp}/new:x"),
+        ("--image-parallel-copies=1", "{image}", "oci:{tmp}/new:x"),
+        ("{image}", "oci:{tmp}:x"),
+        ("{image}", "{target}"),
+        ("--store={tmp}/store", "{image}", "oci:{tmp}/new:x"),
+    ],
+    ids=" ".join,
+)
+def test_no_further_connections_where_blobs_may_not_be_read(
+    words: tuple[str, ...], begun: list[Noted], distant: DelayProxy, registry: Simulator, tmp_path: Path
+) -> None:
+    image, target = f"docker://{distant.host}/test/image", registry.name("other")
+    found = [word.format(image=image, target=target, tmp=tmp_path) for word in words]
+    before = [word for word in found if word.startswith("--store")]
+    succeed(pyskopeo_here(*before, *COPY, TARGET, *[word for word in found if word not in before]))
+    assert origins(begun)[:2] == both(distant.host)
+    assert origins(begun)[2:] == (both(registry.host) if target in found else [])
+
+
+def test_connections_for_blobs_are_closed_if_there_is_no_image(
+    begun: list[Noted], distant: DelayProxy, tmp_path: Path
+) -> None:
+    done = pyskopeo_here(*COPY, f"docker://{distant.host}/test/none", f"oci:{tmp_path}/new:x")
+    assert "name unknown (status 404)" in done.stderr
+    assert len(begun) == 10
+    assert wait_until(lambda: is_over(begun), 15)
 
 
 def test_through_a_proxy_it_goes_through_the_proxy(
@@ -247,13 +322,13 @@ class TestNone:
         name = f"docker://{registry.host}/test/image@{DIGEST}"
         copying = ("copy", "-q", SOURCE, name, f"oci:{tmp_path}/layout:x")
         succeed(pyskopeo_here(*copying))
-        assert len(begun) == 1
+        assert origins(begun) == both(registry.host)
         inspecting = (f"--store={tmp_path}/store", "inspect", "--raw", HTTP, name)
         succeed(pyskopeo_here(*inspecting))
         seen = registry.connections_seen
         succeed(pyskopeo_here(*copying))
         succeed(pyskopeo_here(*inspecting))
-        assert len(begun) == 1
+        assert len(begun) == 2
         assert registry.connections_seen == seen
 
     def test_between_files(self, begun: list[Noted], tmp_path: Path) -> None:
@@ -266,7 +341,7 @@ def test_an_image_that_has_to_be_signed_is_asked_for(begun: list[Noted], registr
     """The manifest is read first, and then its signatures."""
     flag = rule(tmp_path, [BY_PATH], registry.host)
     assert pyskopeo_here(flag, "copy", SOURCE, registry.name(), f"dir:{tmp_path}/new").code == 1
-    assert len(begun) == 1
+    assert origins(begun) == both(registry.host)
     assert is_over(begun)
 
 
@@ -277,9 +352,9 @@ def test_a_mirror_is_asked_in_place_of_the_registry(begun: list[Noted], registry
             f'[[registry]]\nlocation = "{origin.host}"\n[[registry.mirror]]\nlocation = "{registry.host}"\ninsecure = true\n',
         )
         succeed(pyskopeo_here(flag, "inspect", "--raw", f"docker://{origin.host}/test/image"))
-        assert origins(begun) == [f"https://{registry.host}"]
+        assert origins(begun) == both(registry.host)
         assert origin.connections_seen == 0
-    assert begun[0].used
+    assert all(one.used for one in begun)
 
 
 def test_the_events_of_the_configuration_are_told_once(registry: Simulator, tmp_path: Path) -> None:
@@ -342,11 +417,12 @@ def test_the_error_is_the_same(
 ) -> None:
     words = ("inspect", "--raw", ONCE, *(flag.replace("trusting", trusted) for flag in flags), f"docker://{trouble}/test/image")
     early = plain(pyskopeo_here(*words))
-    assert len(begun) == 1
-    assert is_over(begun)
+    assert origins(begun) == both(trouble)[: 2 if HTTP in flags else 1]
+    assert wait_until(lambda: is_over(begun), 15)
     monkeypatch.setattr(pyskopeo.cli.main, "preconnected", lambda visits: nullcontext())
+    begun.clear()
     assert plain(pyskopeo_here(*words)) == early
-    assert len(begun) == 1
+    assert begun == []
 
 
 def test_a_client_certificate_that_cannot_be_used(begun: list[Noted], tmp_path: Path) -> None:
