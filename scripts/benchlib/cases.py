@@ -193,6 +193,7 @@ CASES = (
         *("extract-one", "one file of an image of 8 layers, from the middle", "layers8", "extract-one", 0.50),
         baseline="crane",
         contenders=_VERSIONS | {"crane", "skopeo"},
+        peak_limit_mib=96,  # the names of all files of two layers
     ),
     # Of the others, python-dxf is the one that verifies what it downloads.
     Case(
