@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -20,20 +20,17 @@ from .connect import Connector, request_target
 from .connection import IDLE_SECONDS, Connection
 from .exchange import Exchange, shutdown_socket
 from .messages import Request, Route
-from .origin import Origin
 from .request_head import encode_head
 from .response_body import ResponseBody
 from .response_head import Framing, InvalidResponse, framing
 from .time_limits import DocumentDeadline, ResponseTimeouts, TooSlow
 
 if TYPE_CHECKING:
-    from .preconnection import Preconnection
+    from .preconnection import Preconnected
 
 T = TypeVar("T")
 # Bytes. Bodies up to this size are read together with the head of their response.
 _PREFETCH = 16 * 1024
-# Seconds within which the response of a server that is near begins.
-_AT_ONCE = 0.005
 # Bytes. Bodies of requests up to this size are sent together with the head.
 _SMALL_BODY = 64 * 1024
 # Seconds for the body of a redirect, which is of no use: it is read only so that its connection can be used again.
@@ -47,17 +44,13 @@ class ConnectionPool:
 
     Bodies of known length up to ``prefetch`` bytes are read together with the head of their response, so that the
     request fails if the body is incomplete; None reads no body. A connection is closed after a request with the
-    header ``Connection: close``. Each of ``preconnections`` is for one request for its origin. As soon as a request is
-    on its way, those of other origins are closed, and unless its response comes at once, ``further`` more are begun for
-    the origin of that request.
+    header ``Connection: close``. Connections of ``preconnected`` are used as idle ones.
     """
 
     def __init__(
-        self, connector: Connector, *,
-        prefetch: int | None = _PREFETCH, preconnections: Sequence[Preconnection] = (), further: int = 0,
-    ) -> None:  # fmt: skip
-        self.connector, self._prefetch = connector, prefetch
-        self._preconnections, self._further = list(preconnections), further
+        self, connector: Connector, *, prefetch: int | None = _PREFETCH, preconnected: Preconnected | None = None
+    ) -> None:
+        self.connector, self._prefetch, self._preconnected = connector, prefetch, preconnected
         self._idle: defaultdict[Route, list[tuple[Connection, float]]] = defaultdict(list)
         self._lock = threading.Lock()
         self._closed = False
@@ -70,7 +63,7 @@ class ConnectionPool:
         """
         route = request.route
         while True:
-            reused = self._idle_connection(route) or self._preconnected(request)
+            reused = self._idle_connection(route) or self._take_preconnected(request)
             connection = reused or self.connector.open(route.origin, reach=route.reach)
             try:
                 # This ends before the connection is closed or handed over: see `exchange`.
@@ -95,8 +88,8 @@ class ConnectionPool:
         connector, proxy = self.connector, self.connector.proxy(request.route.origin)
         connection.sock.settimeout(connector.stall_timeout)
         close, wait = _send_request(request, connection, proxy)
-        if self._preconnections or self._further:
-            self._preconnect(request.route.origin, connection)
+        if self._preconnected is not None:
+            self._preconnected.request_sent(request.route.origin, connection)
         peer = None
         if not proxy and connector.target is None:
             with suppress(OSError):  # the server has closed it; a response may have been received
@@ -137,35 +130,11 @@ class ConnectionPool:
                 return connection
             connection.close()
 
-    def _preconnected(self, request: Request) -> Connection | None:
-        """Return a connection that was opened in advance, as an idle one; raises what opening it has raised."""
-        while self._preconnections and request.method in _SAFE_METHODS:
-            with self._lock:
-                found = next((one for one in self._preconnections if Route(one.origin) == request.route), None)
-                if found is None:
-                    return None
-                self._preconnections.remove(found)
-            if connection := found.take():
-                return connection
-        return None
-
-    def _preconnect(self, origin: Origin, connection: Connection) -> None:
-        """Close the connections that were opened for other origins, and begin to open further ones to ``origin``.
-
-        ``connection`` has a request for it. To servers that respond at once they would cost more than they save.
-        """
-        with self._lock:
-            further, self._further = self._further, 0
-            unused = [one for one in self._preconnections if one.origin != origin]
-            self._preconnections = [one for one in self._preconnections if one.origin == origin]
-        for one in unused:
-            one.close()
-        if further and not connection.is_readable(_AT_ONCE):
-            from .preconnection import Preconnection
-
-            with self._lock:
-                count = 0 if self._closed else further
-                self._preconnections += [Preconnection(self.connector, origin) for _ in range(count)]
+    def _take_preconnected(self, request: Request) -> Connection | None:
+        """Return a connection that was opened in advance; raises what opening it has raised."""
+        if self._preconnected is None or request.route.reach is not None or request.method not in _SAFE_METHODS:
+            return None
+        return self._preconnected.take(request.route.origin)
 
     def release(self, route: Route, exchange: Exchange) -> None:
         """Return a connection to the pool if its response was read to the end; close it otherwise."""
@@ -182,11 +151,10 @@ class ConnectionPool:
             self._closed = True
             connections = [connection for idle in self._idle.values() for connection, _ in idle]
             self._idle.clear()
-            unused, self._preconnections = self._preconnections, []
+        if self._preconnected is not None:
+            self._preconnected.close()
         for connection in connections:
             connection.close()
-        for one in unused:
-            one.close()
 
 
 class ResponseReader:

@@ -16,12 +16,11 @@ from .exchange import Exchange
 from .messages import Body, HeldBody, Request, Response, Route
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from types import TracebackType
 
     import anyio
 
-    from .preconnection import Preconnection
+    from .preconnection import Preconnected
     from .proxy_router import ProxyRouter
     from .time_limits import DocumentDeadline
 
@@ -29,16 +28,12 @@ if TYPE_CHECKING:
 class HTTPTransport:
     """Sends requests by a `ConnectionPool`. Raises pyskopeo's own errors.
 
-    An async context manager. ``requests`` is the maximum number of concurrent requests, ``preconnections`` and
-    ``further`` are those of a `ConnectionPool`.
+    An async context manager. ``requests`` is the maximum number of concurrent requests, ``preconnected`` that of a
+    `ConnectionPool`.
     """
 
-    def __init__(
-        self, connector: Connector, *,
-        requests: int = 64, preconnections: Sequence[Preconnection] = (), further: int = 0,
-    ) -> None:  # fmt: skip
-        self.connector = connector
-        self.pool = ConnectionPool(connector, preconnections=preconnections, further=further)
+    def __init__(self, connector: Connector, *, requests: int = 64, preconnected: Preconnected | None = None) -> None:
+        self.connector, self.pool = connector, ConnectionPool(connector, preconnected=preconnected)
         self._time_limits = connector.stall_timeout, connector.response_timeout
         self._proxy_router: ProxyRouter | None = None
         self._requests = requests

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..fast_dataclass import dataclass
 from ..http.connect import connects_through
 from ..http.origin import Origin
-from ..http.preconnection import Preconnected, Preconnection
+from ..http.preconnection import Preconnected
 from .connectors import connector_for, endpoint_access
 
 if TYPE_CHECKING:
@@ -41,15 +41,11 @@ class _Way:
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
+class _Planned:
     way: _Way
     connector: Connector
     origins: tuple[Origin, ...]
     further: int
-
-    def begin(self) -> Preconnected:
-        opened = tuple(Preconnection(self.connector, origin) for origin in self.origins)
-        return Preconnected(self.connector, opened, self.further)
 
 
 class Preconnections:
@@ -59,7 +55,7 @@ class Preconnections:
     """
 
     def __init__(self) -> None:
-        self._planned: list[_Plan] = []
+        self._planned: list[_Planned] = []
         self._begun: list[tuple[_Way, Preconnected]] = []
 
     def plan(self, reference: Reference, access: Access, *, reading: bool, blobs: bool = False) -> None:
@@ -86,17 +82,16 @@ class Preconnections:
         usable = tuple(origin for origin in origins if connects_through(connector.proxy(origin)))
         further = _FURTHER if blobs and not stored else 0
         if usable:
-            self._planned.append(_Plan(_Way.of(endpoint.reference, access), connector, usable, further))
+            self._planned.append(_Planned(_Way.of(endpoint.reference, access), connector, usable, further))
 
     def begin(self) -> None:
         """Begin to open a connection to each of the places that were noted.
 
         TLS settings are made here, while the threads are connecting: importing modules in several threads takes longer.
         """
-        self._begun = [(plan.way, plan.begin()) for plan in self._planned]
+        self._begun = [(one.way, Preconnected(one.connector, one.origins, one.further)) for one in self._planned]
         for _, begun in self._begun:
-            for preconnection in begun.opened:
-                preconnection.make_tls_settings()  # what is wrong with them is raised by `Preconnection.take`
+            begun.make_tls_settings()
 
     def take(self, reference: Reference, access: Access) -> Preconnected | None:
         """Return what was begun for a registry, reached as ``access`` says, and forget it."""
@@ -110,5 +105,4 @@ class Preconnections:
     def close(self) -> None:
         """Close the connections that were not taken."""
         while self._begun:
-            for preconnection in self._begun.pop()[1].opened:
-                preconnection.close()
+            self._begun.pop()[1].close()

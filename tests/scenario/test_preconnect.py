@@ -13,9 +13,7 @@ from pathlib import Path
 import pytest
 
 import pyskopeo.cli.main
-import pyskopeo.http.connection_pool
 import pyskopeo.http.preconnection
-import pyskopeo.registry.preconnections
 from pyskopeo.http.connect import Connector
 from pyskopeo.http.connection import Connection
 from pyskopeo.http.origin import Origin
@@ -44,10 +42,10 @@ class Noted(Preconnection):
 
     begun: list[Noted]
 
-    def __init__(self, connector: Connector, origin: Origin) -> None:
+    def __init__(self, connector: Connector, origin: Origin, *, delay: float = 0.0) -> None:
         self.used: list[object] = []
         self.begun.append(self)
-        super().__init__(connector, origin)
+        super().__init__(connector, origin, delay=delay)
 
     def take(self) -> Connection | None:
         try:
@@ -63,16 +61,15 @@ class Noted(Preconnection):
 def begun(monkeypatch: pytest.MonkeyPatch) -> list[Noted]:
     """All connections that were opened in advance. No server is so slow that further ones are opened to it."""
     monkeypatch.setattr(Noted, "begun", [], raising=False)
-    monkeypatch.setattr(pyskopeo.registry.preconnections, "Preconnection", Noted)
     monkeypatch.setattr(pyskopeo.http.preconnection, "Preconnection", Noted)
-    monkeypatch.setattr(pyskopeo.http.connection_pool, "_AT_ONCE", 30.0)
+    monkeypatch.setattr(pyskopeo.http.preconnection, "_AT_ONCE", 30.0)
     return Noted.begun
 
 
 @pytest.fixture
 def distant(secure: Simulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[DelayProxy]:
     """The registry ``secure``, so far away that further connections are opened to it."""
-    monkeypatch.setattr(pyskopeo.http.connection_pool, "_AT_ONCE", 0.005)
+    monkeypatch.setattr(pyskopeo.http.preconnection, "_AT_ONCE", 0.005)
     with DelayProxy("127.0.0.1", secure.port, 0.1) as proxy:
         yield proxy
         assert wait_until(lambda: not secure.open_connections, 15)
@@ -213,6 +210,37 @@ def test_no_further_connections_where_blobs_may_not_be_read(
     succeed(pyskopeo_here(*before, *COPY, TARGET, *[word for word in found if word not in before]))
     assert origins(begun)[:2] == both(distant.host)
     assert origins(begun)[2:] == (both(registry.host) if target in found else [])
+
+
+def test_a_server_that_handles_one_connection_after_the_other(
+    begun: list[Noted], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits for a request on each: it gets the one for https first, and those that are not used are closed soon."""
+    monkeypatch.setattr(pyskopeo.http.preconnection, "_AT_ONCE", 0.0)
+    served: list[bytes | str] = []
+
+    def serve(connection: socket.socket) -> None:
+        with connection, connection.makefile("rb") as received:
+            first = received.peek(1)
+            if first[:1] != b"G":  # TLS, or closed without a request
+                served.append(first[:1])
+                return
+            path = received.readline().split()[1].decode()
+            while received.readline().strip():
+                pass
+            served.append(path.rpartition("/")[2])
+            is_root = "/manifests/" in path
+            content = IMAGE.root.raw if is_root else IMAGE.blobs[path.rpartition("/")[2]]
+            kind = IMAGE.root.media_type if is_root else "application/octet-stream"
+            head = f"HTTP/1.0 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {len(content)}\r\n\r\n"
+            connection.sendall(head.encode() + content)
+
+    with listening(serve) as port:
+        name = f"docker://127.0.0.1:{port}/test/image"
+        succeed(pyskopeo_here("copy", ONCE, "-q", "--src-no-creds", SOURCE, name, f"oci:{tmp_path}/new:x"))
+        assert wait_until(lambda: is_over(begun), 15)
+    assert served[:2] == [b"\x16", "latest"]
+    assert set(IMAGE.blobs) <= set(served)
 
 
 def test_connections_for_blobs_are_closed_if_there_is_no_image(

@@ -183,3 +183,28 @@ async def test_waiting_for_it_can_be_cancelled(pair: tuple[Connection, socket.so
     assert limit.cancelled_caught
     assert time.monotonic() - began < 15
     assert await anyio.to_thread.run_sync(partial(connecting.woken.wait, 15))
+
+
+def test_further_connections_are_closed_if_no_request_comes(
+    pair: tuple[Connection, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_AT_ONCE", 0.0)
+    monkeypatch.setattr(module, "_UNUSED_SECONDS", 0.01)
+    asked, theirs = socket.socketpair()
+    with asked, theirs:
+        connector = cast("Connector", Opener(lambda: pair[0]))
+        preconnected = module.Preconnected(connector, (), further=1)
+        preconnected.request_sent(HERE, Connection(asked))
+        assert is_closed(pair[1])
+        assert preconnected.take(HERE) is None
+        preconnected.close()
+
+
+def test_no_connection_is_begun_after_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_AT_ONCE", 0.0)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        preconnected = module.Preconnected(cast("Connector", Opener(lambda: pytest.fail("connects"))), (), further=1)
+        preconnected.close()
+        preconnected.request_sent(HERE, Connection(ours))
+        assert preconnected.take(HERE) is None
