@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .config.policy import Policy
     from .config.registries import Registries
     from .config.registries_d import RegistriesD
-    from .http.preconnection import Preconnected
+    from .http.preconnection import ServerPreconnections
     from .http.rate_limit import RateLimits
     from .model.reference import Reference
     from .registry.ping import Pings
@@ -43,8 +43,8 @@ class Connections(Protocol):
 class Preconnections(Protocol):
     """Connections that were opened in advance; `registry.preconnections.Preconnections` implements it."""
 
-    def take(self, reference: Reference, access: Access) -> Preconnected | None:
-        """Return the one to the registry of ``reference``, reached as ``access`` says, and forget it."""
+    def take(self, reference: Reference, access: Access) -> ServerPreconnections | None:
+        """Return those to the registry of ``reference``, reached as ``access`` says, and forget them."""
         ...
 
 

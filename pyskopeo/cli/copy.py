@@ -66,6 +66,10 @@ _FLAGS = (
 )  # fmt: skip
 
 
+# With these most images have one for each blob.
+_CONNECTIONS = 9
+
+
 def visits(options: CopyOptions) -> Iterator[Visit]:
     """Yield the images of a copy, unless what it needs may be at the destination."""
     source, destination = options.sources[0], options.destination
@@ -74,8 +78,10 @@ def visits(options: CopyOptions) -> Iterator[Visit]:
     is_new = in_directory and not os.path.exists(destination.details.partition(":")[0])
     if pinned and in_directory and not is_new:
         return
-    blobs = (is_new or destination.transport.endswith("-archive")) and not options.dry_run and options.jobs != 1
-    yield Visit(source, options.source_access, judged=True, blobs=blobs)
+    reads_layers = options.layers and not options.dry_run and options.selection.mode != "index-only"
+    reads_all = reads_layers and (is_new or destination.transport.endswith("-archive"))
+    connections = min(options.jobs or _CONNECTIONS, _CONNECTIONS) if reads_all else 1
+    yield Visit(source, options.source_access, judged=True, connections=connections)
     yield Visit(destination, options.destination_access, reading=False)
 
 

@@ -1,8 +1,8 @@
 """Connect to registries while the modules of a command are still being loaded.
 
 The words of the command line say which registry is asked first. Connecting takes two round trips and more, which are
-over when the first request is ready. Only what the command would do anyway is done, by the same code: where anything is
-uncertain, or forbidden, nothing is opened.
+over when the first request is ready. A connection is opened as the command would do it, by the same code: where
+anything is uncertain, or forbidden, none is.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ class Side(Protocol):
 class Visit:
     """An image that a command begins with, and the options by which it is reached.
 
-    With ``reading`` it is read, so perhaps from a mirror, with ``blobs`` the blobs too. With ``judged`` it is not used
-    if the policy refuses it.
+    With ``reading`` it is read, so perhaps from a mirror. With ``judged`` it is not used if the policy refuses it.
+    ``connections`` is the number of those that it will probably need.
     """
 
     image: ImageReference
     options: Side
     reading: bool = True
     judged: bool = False
-    blobs: bool = False
+    connections: int = 1
 
 
 def visits_of(name: str, options: Side, *, reading: bool = True, judged: bool = False) -> tuple[Visit, ...]:
@@ -64,7 +64,7 @@ def visits_of(name: str, options: Side, *, reading: bool = True, judged: bool = 
 
 @contextmanager
 def preconnected(visits: Iterable[Visit]) -> Iterator[None]:
-    """Open the connections that the first requests need, for the time of the context; close those not used."""
+    """Open connections for the first requests, for the time of the context; close those that are not used."""
     visits = tuple(visits)
     if not any(visit.image.transport == "docker" for visit in visits):
         yield
@@ -87,7 +87,8 @@ def _open(visits: Iterable[Visit], connections: Preconnections) -> None:
             if visit.judged:
                 access.policy().judge(visit.image.subject(), visit.image.image_name)
             if visit.image.transport == "docker" and visit.image.reference is not None:
-                connections.plan(visit.image.reference, access, reading=visit.reading, blobs=visit.blobs)
+                found = visit.image.reference
+                connections.plan(found, access, reading=visit.reading, connections=visit.connections)
     except (PyskopeoError, OSError):
         for visit in visits:
             visit.options.early.drop()

@@ -26,7 +26,7 @@ from .response_head import Framing, InvalidResponse, framing
 from .time_limits import DocumentDeadline, ResponseTimeouts, TooSlow
 
 if TYPE_CHECKING:
-    from .preconnection import Preconnected
+    from .preconnection import ServerPreconnections
 
 T = TypeVar("T")
 # Bytes. Bodies up to this size are read together with the head of their response.
@@ -44,13 +44,14 @@ class ConnectionPool:
 
     Bodies of known length up to ``prefetch`` bytes are read together with the head of their response, so that the
     request fails if the body is incomplete; None reads no body. A connection is closed after a request with the
-    header ``Connection: close``. Connections of ``preconnected`` are used as idle ones.
+    header ``Connection: close``. Connections of ``preconnections`` are used as idle ones.
     """
 
     def __init__(
-        self, connector: Connector, *, prefetch: int | None = _PREFETCH, preconnected: Preconnected | None = None
-    ) -> None:
-        self.connector, self._prefetch, self._preconnected = connector, prefetch, preconnected
+        self, connector: Connector, *,
+        prefetch: int | None = _PREFETCH, preconnections: ServerPreconnections | None = None,
+    ) -> None:  # fmt: skip
+        self.connector, self._prefetch, self._preconnections = connector, prefetch, preconnections
         self._idle: defaultdict[Route, list[tuple[Connection, float]]] = defaultdict(list)
         self._lock = threading.Lock()
         self._closed = False
@@ -88,8 +89,8 @@ class ConnectionPool:
         connector, proxy = self.connector, self.connector.proxy(request.route.origin)
         connection.sock.settimeout(connector.stall_timeout)
         close, wait = _send_request(request, connection, proxy)
-        if self._preconnected is not None:
-            self._preconnected.request_sent(request.route.origin, connection)
+        if self._preconnections is not None:
+            self._preconnections.request_sent(request.route.origin, connection)
         peer = None
         if not proxy and connector.target is None:
             with suppress(OSError):  # the server has closed it; a response may have been received
@@ -100,6 +101,8 @@ class ConnectionPool:
         # The stall timeout holds for the head once it has begun, also where silence before it is no failure.
         head = connection.read_head(timeouts.head, connector.stall_timeout)
         found = framing(head, request.method)
+        if not found.persistent and self._preconnections is not None:
+            self._preconnections.close()  # the server may handle connections one after the other
         if close or request.body_incomplete:  # the server would take the next request for the rest of this body
             found = replace(found, persistent=False)
         body, content = _response_body(connection, found, timeouts.body), None
@@ -132,9 +135,9 @@ class ConnectionPool:
 
     def _take_preconnected(self, request: Request) -> Connection | None:
         """Return a connection that was opened in advance; raises what opening it has raised."""
-        if self._preconnected is None or request.route.reach is not None or request.method not in _SAFE_METHODS:
+        if self._preconnections is None or request.route.reach is not None or request.method not in _SAFE_METHODS:
             return None
-        return self._preconnected.take(request.route.origin)
+        return self._preconnections.take(request.route.origin)
 
     def release(self, route: Route, exchange: Exchange) -> None:
         """Return a connection to the pool if its response was read to the end; close it otherwise."""
@@ -151,8 +154,8 @@ class ConnectionPool:
             self._closed = True
             connections = [connection for idle in self._idle.values() for connection, _ in idle]
             self._idle.clear()
-        if self._preconnected is not None:
-            self._preconnected.close()
+        if self._preconnections is not None:
+            self._preconnections.close()
         for connection in connections:
             connection.close()
 

@@ -5,19 +5,22 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import partial
 
+from ..errors import PyskopeoError
 from ..streams.cancellation import Cancellation, Cancelled, on_cancel
 from .connect import Connector
 from .connection import IDLE_SECONDS, Connection
 from .origin import Origin
 
 # Seconds between connections to the origins of one server: one that handles connections one after the other, and would
-# wait for a request on the one for plain http, gets the one for https first.
+# wait for a request on the one for plain http, gets the one for https first, as a rule.
 _STAGGER = 0.005
 # Seconds within which the response of a server that is near begins.
 _AT_ONCE = 0.005
-# Seconds after which no blob is expected to need a further connection; the same server waits for a request on it.
+# Seconds after which blobs are not expected to need a further connection. A server that handles connections one after
+# the other waits for a request on each.
 _UNUSED_SECONDS = 2.0
 
 
@@ -66,8 +69,13 @@ class Preconnection:
         if unwanted and isinstance(result, Connection):
             result.close()
 
-    def take(self) -> Connection | None:
-        """Return the connection, after waiting for it; None if there is none that can be used.
+    @property
+    def ended(self) -> bool:
+        """Whether `take` need not wait."""
+        return self._ended.is_set()
+
+    def take(self, patience: float | None = None) -> Connection | None:
+        """Return the connection, after waiting for it, at most ``patience`` seconds; None if it cannot be used.
 
         Only the first call gets it, once; a request that is sent at the same time needs a connection of its own. Raises
         what `Connector.open` has raised, and `Cancelled`.
@@ -78,10 +86,13 @@ class Preconnection:
             self._wanted = False
         try:
             with on_cancel(self._ended.set):
-                self._ended.wait()
+                in_time = self._ended.wait(patience)
         except Cancelled:
             self._give_up()
             raise
+        if not in_time:
+            self._give_up()
+            return None
         with self._lock:
             result, self._result = self._result, None
         if isinstance(result, Exception):
@@ -107,68 +118,79 @@ class Preconnection:
             result.close()
 
 
-class Preconnected:
+class ServerPreconnections:
     """Connections to one server that ``connector`` opens in advance: at first one for each origin that it may have.
 
-    When the origin is known, and the server is not near, there are ``further`` ones. To be closed.
+    After the first request, unless the server is near, there are ``further`` ones for its origin. To be closed.
     """
 
     def __init__(self, connector: Connector, origins: Iterable[Origin], further: int = 0) -> None:
-        self.connector, self._further = connector, further
+        self.connector, self._wanted = connector, further
         self._lock = threading.Lock()
-        self._closed = False
+        self._closed = self._is_first_sent = False
         self._timer: threading.Timer | None = None
-        self._unused = [Preconnection(connector, origin, delay=n * _STAGGER) for n, origin in enumerate(origins)]
+        self._first: list[Preconnection] = []
+        self._further: list[Preconnection] = []
+        with suppress(RuntimeError):  # raised if there can be no more threads
+            for number, origin in enumerate(origins):
+                self._first.append(Preconnection(connector, origin, delay=number * _STAGGER))
 
     def make_tls_settings(self) -> None:
         """Have the connector make its TLS settings; `take` raises what is wrong with them."""
-        for one in self._unused:
+        for one in self._first:
             one.make_tls_settings()
 
     def take(self, origin: Origin) -> Connection | None:
-        """Return the next connection to ``origin``, after waiting for it; None if there is none that can be used.
+        """Return a connection to ``origin``, after waiting for it; None if there is none that can be used.
 
-        Raises what `Preconnection.take` raises.
+        Raises `Cancelled`, and what opening the first connection to this origin has raised: another one would fail,
+        too. If a further one fails, it may have been one too many.
         """
         while True:
             with self._lock:
-                found = next((one for one in self._unused if one.origin == origin), None)
+                first = next((one for one in self._first if one.origin == origin), None)
+                further = [one for one in self._further if one.origin == origin]
+                # One that is open rather than one that has to be waited for.
+                found = first or min(further, key=lambda one: not one.ended, default=None)
                 if found is None:
                     return None
-                self._unused.remove(found)
-            if connection := found.take():
-                return connection
+                (self._first if first else self._further).remove(found)
+            if first:
+                return first.take()
+            with suppress(PyskopeoError):
+                if connection := found.take(_UNUSED_SECONDS):
+                    return connection
 
     def request_sent(self, origin: Origin, connection: Connection) -> None:
-        """Close the connections to other origins, and begin the further ones: ``connection`` has a request now.
+        """After the first request, close the connections to other origins, and begin the further ones.
 
-        To a server that responds at once, further connections would cost more than they save.
+        ``connection`` is that of the request for ``origin``. To a server that responds at once, further connections
+        would cost more than they save.
         """
         with self._lock:
-            further, self._further = self._further, 0
-            others = [one for one in self._unused if one.origin != origin]
-            self._unused = [one for one in self._unused if one.origin == origin]
+            if self._is_first_sent:
+                return
+            self._is_first_sent = True
+            others, self._first = self._first, []
         for one in others:
             one.close()
-        if further and not connection.is_readable(_AT_ONCE):
-            with self._lock:
-                if not self._closed:
-                    self._unused += [Preconnection(self.connector, origin) for _ in range(further)]
-                    self._timer = threading.Timer(_UNUSED_SECONDS, self._close_unused)
-                    self._timer.daemon = True
-                    self._timer.start()
+        if self._wanted and not connection.is_readable(_AT_ONCE):
+            with self._lock, suppress(RuntimeError):  # as above
+                if self._closed:
+                    return
+                while len(self._further) < self._wanted:
+                    self._further.append(Preconnection(self.connector, origin))
+                self._timer = threading.Timer(_UNUSED_SECONDS, self.close)
+                self._timer.daemon = True
+                self._timer.start()
 
     def close(self) -> None:
-        """Close the connections that were not taken, now and later."""
+        """Close the connections that were not taken; there will be no further ones."""
         with self._lock:
             self._closed = True
             if self._timer is not None:
                 self._timer.cancel()
-        self._close_unused()
-
-    def _close_unused(self) -> None:
-        with self._lock:
-            unused, self._unused = self._unused, []
+            unused, self._first, self._further = [*self._first, *self._further], [], []
         for one in unused:
             one.close()
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import anyio
 
-    from .preconnection import Preconnected
+    from .preconnection import ServerPreconnections
     from .proxy_router import ProxyRouter
     from .time_limits import DocumentDeadline
 
@@ -28,12 +28,14 @@ if TYPE_CHECKING:
 class HTTPTransport:
     """Sends requests by a `ConnectionPool`. Raises pyskopeo's own errors.
 
-    An async context manager. ``requests`` is the maximum number of concurrent requests, ``preconnected`` that of a
+    An async context manager. ``requests`` is the maximum number of concurrent requests, ``preconnections`` those of a
     `ConnectionPool`.
     """
 
-    def __init__(self, connector: Connector, *, requests: int = 64, preconnected: Preconnected | None = None) -> None:
-        self.connector, self.pool = connector, ConnectionPool(connector, preconnected=preconnected)
+    def __init__(
+        self, connector: Connector, *, requests: int = 64, preconnections: ServerPreconnections | None = None
+    ) -> None:
+        self.connector, self.pool = connector, ConnectionPool(connector, preconnections=preconnections)
         self._time_limits = connector.stall_timeout, connector.response_timeout
         self._proxy_router: ProxyRouter | None = None
         self._requests = requests

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..fast_dataclass import dataclass
 from ..http.connect import connects_through
 from ..http.origin import Origin
-from ..http.preconnection import Preconnected
+from ..http.preconnection import ServerPreconnections
 from .connectors import connector_for, endpoint_access
 
 if TYPE_CHECKING:
@@ -17,10 +17,6 @@ if TYPE_CHECKING:
     from ..http.rate_limit import RateLimits
     from ..http.tls import Trust
     from ..model.reference import Reference
-
-
-# Connections for blobs, opened while the manifest is awaited: most images have no more blobs than that.
-_FURTHER = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +52,12 @@ class Preconnections:
 
     def __init__(self) -> None:
         self._planned: list[_Planned] = []
-        self._begun: list[tuple[_Way, Preconnected]] = []
+        self._begun: list[tuple[_Way, ServerPreconnections]] = []
 
-    def plan(self, reference: Reference, access: Access, *, reading: bool, blobs: bool = False) -> None:
+    def plan(self, reference: Reference, access: Access, *, reading: bool, connections: int = 1) -> None:
         """Note where the first request for ``reference`` is sent, if that is known and allowed; sends nothing.
 
-        To be read it may be at a mirror; ``blobs`` is whether all of its blobs will be read as well. Nothing is noted
+        To be read it may be at a mirror. ``connections`` is the number of those that will be needed. Nothing is noted
         where more than the settings of a connection decides about requests: with ``offline``, with a caller's client,
         through a proxy that httpx connects to, and for content by its digest if there is a content store. Raises what
         the command raises later, such as `InvalidInput` for a blocked registry.
@@ -76,24 +72,27 @@ class Preconnections:
         endpoint = registries.source_endpoints(reference, reference)[0] if reading else registries.direct(reference)
         access = endpoint_access(endpoint, reference, access)
         connector = connector_for(endpoint.reference, access)
-        # Where plain http is allowed, https is tried first, see `probe_scheme`; by then the other is open, too.
-        schemes = ("https", "http") if access.trust.insecure else ("https",)
-        origins = [Origin.of(f"{scheme}://{endpoint.reference.api_host}") for scheme in schemes]
-        usable = tuple(origin for origin in origins if connects_through(connector.proxy(origin)))
-        further = _FURTHER if blobs and not stored else 0
-        if usable:
-            self._planned.append(_Planned(_Way.of(endpoint.reference, access), connector, usable, further))
+        secure, plain = (Origin.of(f"{scheme}://{endpoint.reference.api_host}") for scheme in ("https", "http"))
+        if not connects_through(connector.proxy(secure)):
+            return
+        # Where plain http is allowed, https is tried first, see `probe_scheme`; by then the other is open, too. Nothing
+        # is connected to directly that one of them has a proxy for.
+        both = access.trust.insecure and connector.proxy(secure) is None and connector.proxy(plain) is None
+        further = 0 if stored else connections - 1
+        way = _Way.of(endpoint.reference, access)
+        self._planned.append(_Planned(way, connector, (secure, plain) if both else (secure,), further))
 
     def begin(self) -> None:
         """Begin to open a connection to each of the places that were noted.
 
         TLS settings are made here, while the threads are connecting: importing modules in several threads takes longer.
         """
-        self._begun = [(one.way, Preconnected(one.connector, one.origins, one.further)) for one in self._planned]
+        for one in self._planned:
+            self._begun.append((one.way, ServerPreconnections(one.connector, one.origins, one.further)))
         for _, begun in self._begun:
             begun.make_tls_settings()
 
-    def take(self, reference: Reference, access: Access) -> Preconnected | None:
+    def take(self, reference: Reference, access: Access) -> ServerPreconnections | None:
         """Return what was begun for a registry, reached as ``access`` says, and forget it."""
         way = _Way.of(reference, access)
         found = next((one for one in self._begun if one[0] == way), None)

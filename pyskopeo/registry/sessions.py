@@ -226,5 +226,5 @@ async def open_sender(reference: Reference, access: Access) -> AsyncIterator[Sen
 def _transport(reference: Reference, access: Access) -> HTTPTransport:
     early = access.network.preconnections
     if early is not None and (found := early.take(reference, access)) is not None:
-        return HTTPTransport(found.connector, preconnected=found)
+        return HTTPTransport(found.connector, preconnections=found)
     return HTTPTransport(connector_for(reference, access))

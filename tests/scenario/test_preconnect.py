@@ -25,8 +25,9 @@ from tests.support.listening import listening
 from tests.support.outputs import write_dir
 from tests.support.policies import BY_PATH, REJECT, policy
 from tests.support.processes import free_port, wait_until
-from tests.support.simulator import BasicGate, Simulator
+from tests.support.simulator import BasicGate, BearerGate, Simulator
 from tests.support.tls import Authority
+from tests.support.token_server import TokenServer
 
 pytestmark = pytest.mark.usefixtures("no_machine_policy")
 
@@ -47,9 +48,9 @@ class Noted(Preconnection):
         self.begun.append(self)
         super().__init__(connector, origin, delay=delay)
 
-    def take(self) -> Connection | None:
+    def take(self, patience: float | None = None) -> Connection | None:
         try:
-            found = super().take()
+            found = super().take(patience)
         except Exception as error:
             self.used.append(error)
             raise
@@ -85,6 +86,7 @@ def registry() -> Iterator[Simulator]:
 @pytest.fixture(scope="module")
 def secure(authority: Authority) -> Iterator[Simulator]:
     with Simulator(IMAGE, tls=authority.server("secure"), gate=BasicGate({"user": "pass"})) as running:
+        running.add(build("oci-index"), "test/image", "index")
         yield running
 
 
@@ -185,6 +187,26 @@ def test_connections_for_the_blobs_of_a_distant_registry(begun: list[Noted], dis
     assert wait_until(lambda: is_over(begun), 15)
 
 
+def test_no_more_connections_than_blobs_are_copied_in_parallel(
+    begun: list[Noted], distant: DelayProxy, tmp_path: Path
+) -> None:
+    name = f"docker://{distant.host}/test/image"
+    succeed(pyskopeo_here(*COPY, "--image-parallel-copies=3", name, f"oci:{tmp_path}/new:x"))
+    assert len(begun) == 2 + 2
+
+
+def test_connections_for_blobs_are_used_after_a_token_was_requested(
+    begun: list[Noted], distant: DelayProxy, secure: Simulator, trusted: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From another server, between the first request and the others."""
+    with TokenServer(tmp_path / "tokens") as tokens:
+        monkeypatch.setattr(secure, "gate", BearerGate(tokens.realm, tokens.accepts))
+        succeed(pyskopeo_here(*COPY, f"docker://{distant.host}/test/image", f"oci:{tmp_path}/new:x"))
+    further = begun[2:]
+    assert len(further) == 8
+    assert sum(bool(one.used) for one in further) >= 2
+
+
 def test_no_further_connections_to_a_registry_that_is_near(begun: list[Noted], secure: Simulator, tmp_path: Path) -> None:
     succeed(pyskopeo_here(*COPY, secure.name(), f"oci:{tmp_path}/new:x"))
     assert len(begun) == 2
@@ -195,6 +217,8 @@ def test_no_further_connections_to_a_registry_that_is_near(begun: list[Noted], s
     [
         ("--dry-run", "{image}", "oci:{tmp}/new:x"),
         ("--image-parallel-copies=1", "{image}", "oci:{tmp}/new:x"),
+        ("--multi-arch=index-only", "{index}", "oci:{tmp}/new:x"),
+        ("--layers=none", "{image}", "oci:{tmp}/new:x"),
         ("{image}", "oci:{tmp}:x"),
         ("{image}", "{target}"),
         ("--store={tmp}/store", "{image}", "oci:{tmp}/new:x"),
@@ -205,7 +229,7 @@ def test_no_further_connections_where_blobs_may_not_be_read(
     words: tuple[str, ...], begun: list[Noted], distant: DelayProxy, registry: Simulator, tmp_path: Path
 ) -> None:
     image, target = f"docker://{distant.host}/test/image", registry.name("other")
-    found = [word.format(image=image, target=target, tmp=tmp_path) for word in words]
+    found = [word.format(image=image, index=f"{image}:index", target=target, tmp=tmp_path) for word in words]
     before = [word for word in found if word.startswith("--store")]
     succeed(pyskopeo_here(*before, *COPY, TARGET, *[word for word in found if word not in before]))
     assert origins(begun)[:2] == both(distant.host)
@@ -215,8 +239,9 @@ def test_no_further_connections_where_blobs_may_not_be_read(
 def test_a_server_that_handles_one_connection_after_the_other(
     begun: list[Noted], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It waits for a request on each: it gets the one for https first, and those that are not used are closed soon."""
+    """It waits for a request on each: it gets the one for https first, and its first response says what it does."""
     monkeypatch.setattr(pyskopeo.http.preconnection, "_AT_ONCE", 0.0)
+    monkeypatch.setattr(pyskopeo.http.preconnection, "_UNUSED_SECONDS", 1000.0)
     served: list[bytes | str] = []
 
     def serve(connection: socket.socket) -> None:
@@ -237,7 +262,7 @@ def test_a_server_that_handles_one_connection_after_the_other(
 
     with listening(serve) as port:
         name = f"docker://127.0.0.1:{port}/test/image"
-        succeed(pyskopeo_here("copy", ONCE, "-q", "--src-no-creds", SOURCE, name, f"oci:{tmp_path}/new:x"))
+        succeed(pyskopeo_here("copy", ONCE, "--response-timeout=30s", "-q", "--src-no-creds", SOURCE, name, f"oci:{tmp_path}/new:x"))
         assert wait_until(lambda: is_over(begun), 15)
     assert served[:2] == [b"\x16", "latest"]
     assert set(IMAGE.blobs) <= set(served)
@@ -271,6 +296,17 @@ def test_through_a_proxy_it_goes_through_the_proxy(
     assert asked == [f"CONNECT registry.test:{secure.port} HTTP/1.1".encode()]
     assert len(begun) == 1
     assert secure.connections_seen == before
+
+
+@pytest.mark.parametrize("variable", ["https_proxy", "http_proxy"])
+def test_nothing_is_connected_to_directly_that_one_scheme_has_a_proxy_for(
+    variable: str, secure: Simulator, begun: list[Noted], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("no_proxy", "")
+    name = secure.name().replace("127.0.0.1", "registry.test")
+    assert pyskopeo_here("inspect", ONCE, HTTP, name).code == 1
+    assert origins(begun) == [f"https://registry.test:{secure.port}"]
 
 
 def conf(tmp_path: Path, text: str) -> str:

@@ -16,8 +16,9 @@ from pyskopeo.errors import ConnectionFailed, InvalidInput
 from pyskopeo.http import preconnection as module
 from pyskopeo.http.connection import Connection
 from pyskopeo.http.origin import Origin
-from pyskopeo.http.preconnection import Preconnection
+from pyskopeo.http.preconnection import Preconnection, ServerPreconnections
 from pyskopeo.streams.cancellation import Cancelled, on_cancel, run_in_thread
+from tests.support.processes import wait_until
 
 if TYPE_CHECKING:
     from pyskopeo.http.connect import Connector
@@ -185,26 +186,120 @@ async def test_waiting_for_it_can_be_cancelled(pair: tuple[Connection, socket.so
     assert await anyio.to_thread.run_sync(partial(connecting.woken.wait, 15))
 
 
-def test_further_connections_are_closed_if_no_request_comes(
-    pair: tuple[Connection, socket.socket], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_AT_ONCE", 0.0)
-    monkeypatch.setattr(module, "_UNUSED_SECONDS", 0.01)
-    asked, theirs = socket.socketpair()
-    with asked, theirs:
-        connector = cast("Connector", Opener(lambda: pair[0]))
-        preconnected = module.Preconnected(connector, (), further=1)
-        preconnected.request_sent(HERE, Connection(asked))
+class TestOfOneServer:
+    """Which of the connections to a server a request gets, and what becomes of the others."""
+
+    @pytest.fixture(autouse=True)
+    def _distant(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(module, "_AT_ONCE", 0.0)
+
+    @pytest.fixture
+    def asked(self) -> Iterator[Connection]:
+        """A connection with a request, which has no response yet."""
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            yield Connection(ours)
+
+    def of_server(self, *works: Callable[[], Connection], first: int = 0) -> ServerPreconnections:
+        """Connections that are opened as ``works`` do in their order, ``first`` of them before the first request."""
+        left, lock = list(works), threading.Lock()
+
+        def work() -> Connection:
+            with lock:
+                found = left.pop(0)
+            return found()
+
+        return ServerPreconnections(cast("Connector", Opener(work)), [HERE] * first, further=len(works) - first)
+
+    def test_further_ones_are_closed_if_no_request_comes(
+        self, asked: Connection, pair: tuple[Connection, socket.socket], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(module, "_UNUSED_SECONDS", 0.01)
+        found = self.of_server(lambda: pair[0])
+        found.request_sent(HERE, asked)
         assert is_closed(pair[1])
-        assert preconnected.take(HERE) is None
-        preconnected.close()
+        assert found.take(HERE) is None
+
+    def test_none_is_begun_after_the_end(self, asked: Connection) -> None:
+        found = self.of_server(lambda: pytest.fail("connects"))
+        found.close()
+        found.request_sent(HERE, asked)
+        assert found.take(HERE) is None
+
+    def test_none_to_a_server_that_responds_at_once(
+        self, pair: tuple[Connection, socket.socket], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(module, "_AT_ONCE", 15.0)
+        found = self.of_server(lambda: pytest.fail("connects"))
+        pair[1].sendall(b"HTTP/1.1 200 OK")
+        found.request_sent(HERE, pair[0])
+        assert found.take(HERE) is None
+
+    def test_requests_to_other_servers_close_nothing(
+        self, asked: Connection, pair: tuple[Connection, socket.socket]
+    ) -> None:
+        """Such as to the server of tokens."""
+        found = self.of_server(lambda: pair[0])
+        found.request_sent(HERE, asked)
+        found.request_sent(Origin("https", "tokens.example", 443), asked)
+        assert found.take(Origin("https", "tokens.example", 443)) is None
+        assert found.take(HERE) is pair[0]
+
+    def test_the_error_of_the_first_one_is_raised(self) -> None:
+        with pytest.raises(ConnectionFailed, match="refused"):
+            self.of_server(refuse, first=1).take(HERE)
+
+    def test_the_error_of_a_further_one_is_that_of_no_request(
+        self, asked: Connection, pair: tuple[Connection, socket.socket]
+    ) -> None:
+        found = self.of_server(refuse, lambda: pair[0], refuse)
+        found.request_sent(HERE, asked)
+        assert found.take(HERE) is pair[0]
+        assert found.take(HERE) is None
+
+    def test_one_that_is_open_comes_before_one_that_is_waited_for(
+        self, asked: Connection, pair: tuple[Connection, socket.socket]
+    ) -> None:
+        connecting = Connecting(pair[0])
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            second = Connection(ours)
+            found = self.of_server(connecting, lambda: second)
+            found.request_sent(HERE, asked)
+            assert wait_until(lambda: sum(one.ended for one in found._further) == 1, 15)
+            assert found.take(HERE) is second
+            found.close()
+            assert connecting.woken.wait(15)
+
+    def test_one_that_hangs_is_given_up(
+        self, asked: Connection, pair: tuple[Connection, socket.socket], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        connecting = Connecting(pair[0])
+        found = self.of_server(connecting)
+        found.request_sent(HERE, asked)
+        monkeypatch.setattr(module, "_UNUSED_SECONDS", 0.01)
+        assert found.take(HERE) is None
+        assert connecting.woken.wait(15)
+
+    @pytest.mark.parametrize("first", [0, 1])
+    def test_where_no_more_threads_can_be_started(
+        self, first: int, asked: Connection, pair: tuple[Connection, socket.socket], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        start = threading.Thread.start
+        started: list[threading.Thread] = []
+
+        def limited(thread: threading.Thread) -> None:
+            if len(started) == 1 - first:
+                raise RuntimeError("can't start new thread")
+            started.append(thread)
+            start(thread)
+
+        monkeypatch.setattr(threading.Thread, "start", limited)
+        found = self.of_server(lambda: pair[0], lambda: pair[0], first=first)
+        found.request_sent(HERE, asked)
+        assert found.take(HERE) is (None if first else pair[0])
+        assert found.take(HERE) is None
 
 
-def test_no_connection_is_begun_after_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_AT_ONCE", 0.0)
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        preconnected = module.Preconnected(cast("Connector", Opener(lambda: pytest.fail("connects"))), (), further=1)
-        preconnected.close()
-        preconnected.request_sent(HERE, Connection(ours))
-        assert preconnected.take(HERE) is None
+def refuse() -> Connection:
+    raise ConnectionFailed("refused")
