@@ -18,7 +18,6 @@ from pyskopeo.http.connection import Connection
 from pyskopeo.http.origin import Origin
 from pyskopeo.http.preconnection import Preconnection, ServerPreconnections
 from pyskopeo.streams.cancellation import Cancelled, on_cancel, run_in_thread
-from tests.support.processes import wait_until
 
 if TYPE_CHECKING:
     from pyskopeo.http.connect import Connector
@@ -266,7 +265,10 @@ class TestOfOneServer:
             second = Connection(ours)
             found = self.of_server(connecting, lambda: second)
             found.request_sent(HERE, asked)
-            assert wait_until(lambda: sum(one.ended for one in found._further) == 1, 15)
+            until = time.monotonic() + 15
+            while not any(one.ended for one in found._further):
+                assert time.monotonic() < until
+                time.sleep(0.001)
             assert found.take(HERE) is second
             found.close()
             assert connecting.woken.wait(15)
