@@ -71,6 +71,7 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> list[Noted]:
 def distant(secure: Simulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[DelayProxy]:
     """The registry ``secure``, so far away that further connections are opened to it."""
     monkeypatch.setattr(pyskopeo.http.preconnection, "_AT_ONCE", 0.005)
+    monkeypatch.setattr(pyskopeo.http.preconnection, "_UNUSED_SECONDS", 60.0)  # also on a slow machine
     with DelayProxy("127.0.0.1", secure.port, 0.1) as proxy:
         yield proxy
         assert wait_until(lambda: not secure.open_connections, 15)
@@ -183,7 +184,7 @@ def test_connections_for_the_blobs_of_a_distant_registry(begun: list[Noted], dis
     """They are opened while the manifest is awaited; those that are not used are closed."""
     succeed(pyskopeo_here(*COPY, f"docker://{distant.host}/test/image", f"oci:{tmp_path}/new:x"))
     assert origins(begun) == [*both(distant.host), *[f"https://{distant.host}"] * 8]
-    assert 2 <= sum(bool(one.used) for one in begun[2:]) <= len(IMAGE.blobs)
+    assert 1 <= sum(bool(one.used) for one in begun[2:]) <= len(IMAGE.blobs)
     assert wait_until(lambda: is_over(begun), 15)
 
 
@@ -204,7 +205,7 @@ def test_connections_for_blobs_are_used_after_a_token_was_requested(
         succeed(pyskopeo_here(*COPY, f"docker://{distant.host}/test/image", f"oci:{tmp_path}/new:x"))
     further = begun[2:]
     assert len(further) == 8
-    assert sum(bool(one.used) for one in further) >= 2
+    assert any(one.used for one in further)
 
 
 def test_no_further_connections_to_a_registry_that_is_near(begun: list[Noted], secure: Simulator, tmp_path: Path) -> None:

@@ -189,8 +189,13 @@ class TestOfOneServer:
     """Which of the connections to a server a request gets, and what becomes of the others."""
 
     @pytest.fixture(autouse=True)
-    def _distant(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def _distant(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.setattr(module, "_AT_ONCE", 0.0)
+        monkeypatch.setattr(module, "_UNUSED_SECONDS", 60.0)
+        self.made: list[ServerPreconnections] = []
+        yield
+        for found in self.made:
+            found.close()
 
     @pytest.fixture
     def asked(self) -> Iterator[Connection]:
@@ -208,7 +213,9 @@ class TestOfOneServer:
                 found = left.pop(0)
             return found()
 
-        return ServerPreconnections(cast("Connector", Opener(work)), [HERE] * first, further=len(works) - first)
+        made = ServerPreconnections(cast("Connector", Opener(work)), [HERE] * first, further=len(works) - first)
+        self.made.append(made)
+        return made
 
     def test_further_ones_are_closed_if_no_request_comes(
         self, asked: Connection, pair: tuple[Connection, socket.socket], monkeypatch: pytest.MonkeyPatch
