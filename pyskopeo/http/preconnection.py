@@ -171,7 +171,8 @@ class ServerPreconnections:
             if self._is_first_sent:
                 return
             self._is_first_sent = True
-            others, self._first = self._first, []
+            others = [one for one in self._first if one.origin != origin]
+            self._first = [one for one in self._first if one.origin == origin]
         for one in others:
             one.close()
         if self._wanted and not connection.is_readable(_AT_ONCE):

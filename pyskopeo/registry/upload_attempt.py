@@ -150,7 +150,7 @@ class UploadAttempt:
         """Begin a request for all following bytes, or for one chunk if the registry limits the size of bodies.
 
         Called in the event loop, where the request is noted, too: a worker thread that is cancelled would not get it,
-        and nobody would end it.
+        and it would not be ended.
         """
         upload, state = self._upload, self._upload.state
         method, url = "PATCH", upload.location

@@ -251,6 +251,14 @@ class TestOfOneServer:
         assert found.take(Origin("https", "tokens.example", 443)) is None
         assert found.take(HERE) is pair[0]
 
+    def test_a_first_request_that_changes_something_leaves_the_first_one_open(
+        self, asked: Connection, pair: tuple[Connection, socket.socket]
+    ) -> None:
+        """It is sent on a connection of its own; the next request gets this one."""
+        found = self.of_server(lambda: pair[0], first=1)
+        found.request_sent(HERE, asked)
+        assert found.take(HERE) is pair[0]
+
     def test_the_error_of_the_first_one_is_raised(self) -> None:
         with pytest.raises(ConnectionFailed, match="refused"):
             self.of_server(refuse, first=1).take(HERE)
